@@ -1,0 +1,81 @@
+/* Log lines on standard error; see log.h. A line is written by one write(2), so lines never mix. */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static enum log_level max_level = LOG_LEVEL_INFO;
+
+void log_set_level(enum log_level level)
+{
+	max_level = level;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level <= max_level;
+}
+
+void log_event(enum log_level level, const char *event, const char *fmt, ...)
+{
+	static const char *const names[] = { "error", "warn ", "info ", "debug" };
+	enum { LINE_MAX_BYTES = 2048 /* longer lines are cut, not lost */ };
+	char line[LINE_MAX_BYTES];
+	struct timespec ts;
+	struct tm tm;
+	va_list ap;
+	size_t n;
+	int r;
+
+	if (!log_enabled(level))
+		return;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
+	r = snprintf(line + n, sizeof(line) - n, ".%03ldZ %s %s ", ts.tv_nsec / 1000000,
+		     names[level], event);
+	n += r > 0 ? (size_t)r : 0;
+	va_start(ap, fmt);
+	r = vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+	va_end(ap);
+	n += r > 0 ? (size_t)r : 0;
+	if (n > sizeof(line) - 1)
+		n = sizeof(line) - 1;
+	while (n > 0 && line[n - 1] == ' ')
+		n--;
+	line[n++] = '\n';
+	if (write(STDERR_FILENO, line, n) < 0)
+		return; /* nobody to tell */
+}
+
+const char *log_quote(const char *text, size_t n, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < n && i + 1 < size; i++)
+		out[i] = text[i] > ' ' && text[i] < 0x7f && text[i] != '"' ? text[i] : '?';
+	out[i] = '\0';
+	return out;
+}
+
+bool log_limit_pass(struct log_limit *l, uint64_t now_ms, uint32_t burst, uint32_t period_ms,
+		    uint32_t *out_suppressed)
+{
+	uint64_t refill = (now_ms - l->last_ms) / period_ms;
+
+	if (refill > 0) {
+		l->used -= refill < l->used ? (uint32_t)refill : l->used;
+		l->last_ms = now_ms;
+	}
+	if (l->used >= burst) {
+		l->suppressed++;
+		return false;
+	}
+	l->used++;
+	*out_suppressed = l->suppressed;
+	l->suppressed = 0;
+	return true;
+}

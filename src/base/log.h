@@ -1,0 +1,52 @@
+/*
+ * One event, one line, key=value, on standard error:
+ *
+ *   2026-01-31T10:00:00.123Z info  peer-open peer=10.0.0.2:4711 proto=eng/1
+ *
+ * The level is the only global of base. Only the programs log; a library returns what it knows.
+ * Values that came from outside go through log_quote() first: a peer must not forge a line.
+ */
+#ifndef ENG_BASE_LOG_H
+#define ENG_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_level level);
+
+/* event is a fixed word; fmt gives the key=value pairs and may be "". */
+PRINTF_LIKE(3, 4) void log_event(enum log_level level, const char *event, const char *fmt, ...);
+
+#define log_error(...) log_event(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...) log_event(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...) log_event(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)                                                                             \
+	do {                                                                                       \
+		if (log_enabled(LOG_LEVEL_DEBUG))                                                  \
+			log_event(LOG_LEVEL_DEBUG, __VA_ARGS__);                                   \
+	} while (0)
+
+/* Copies text into out (size bytes), keeps printable ASCII but the double quote, puts '?' for the rest. */
+const char *log_quote(const char *text, size_t n, char *out, size_t size);
+
+/*
+ * A token bucket for lines that a peer can cause: `burst` lines, then one per `period_ms`.
+ * Zero-initialised it is full. log_limit_pass() says whether to log now; *out_suppressed is then
+ * the number of lines swallowed since the last one, to be printed with it.
+ */
+struct log_limit {
+	uint64_t last_ms;
+	uint32_t used;
+	uint32_t suppressed;
+};
+
+bool log_limit_pass(struct log_limit *l, uint64_t now_ms, uint32_t burst, uint32_t period_ms,
+		    uint32_t *out_suppressed);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Collateral: a bag of signed things that makers of hardware publish, recognised by content:
+ * X.509 certificates and CRLs (DER or PEM, any number in one file), Intel's TCB info and QE
+ * identity (JSON bodies of the PCS), and blobs (Hygon's certificates). A bundle is a CBOR array
+ * of such byte strings, which includes the endorsements of interoperable RA-TLS.
+ *
+ * Signatures of what Intel signs are verified when the bag is sealed, once; times are checked
+ * at every appraisal, because "now" is an argument. A sealed bag is never changed.
+ */
+#ifndef ENG_RATS_COLLATERAL_H
+#define ENG_RATS_COLLATERAL_H
+
+#include <openssl/x509.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/span.h"
+#include "rats_tls.h"
+
+enum {
+	COLLATERAL_ITEM_MAX = 4 * 1024 * 1024, /* bytes of a file; Intel's largest CRL is 1 MiB */
+	COLLATERAL_ITEMS_MAX = 1024,	       /* of each kind: a cache for a fleet */
+	COLLATERAL_BLOB_MAX = 64 * 1024,
+};
+
+/* How a policy restricts collateral; all zero is the strictest. */
+struct collateral_rules {
+	int64_t max_age_s;   /* since it was issued; 0: as long as the issuer says */
+	int64_t grace_s;     /* accepted after its expiry */
+	bool crl_if_present; /* "crl: if-present": a missing CRL is skipped, not UNDECIDED */
+	bool from_peer;	     /* CRLs and TCB info that the peer sent along may be used */
+};
+
+size_t collateral_n_certs(const struct rtls_collateral *c);	  /* c may be NULL: 0 */
+X509 *collateral_cert(const struct rtls_collateral *c, size_t i); /* borrowed */
+size_t collateral_n_crls(const struct rtls_collateral *c);
+X509_CRL *collateral_crl(const struct rtls_collateral *c, size_t i); /* borrowed */
+size_t collateral_n_blobs(const struct rtls_collateral *c);
+struct span collateral_blob(const struct rtls_collateral *c, size_t i); /* unrecognised items */
+
+DEFINE_FREEP(struct rtls_collateral *, rtls_collateral_free)
+
+#endif

@@ -81,9 +81,8 @@ bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out, uint16_t *o
 	}
 	if (sa->sa_family == AF_INET6) {
 		memcpy(&sin6, sa, sizeof(sin6));
-		*out = IN6_IS_ADDR_V4MAPPED(&sin6.sin6_addr) ?
-			       addr_v4(sin6.sin6_addr.s6_addr + 12) :
-			       addr_v6(sin6.sin6_addr.s6_addr);
+		*out = IN6_IS_ADDR_V4MAPPED(&sin6.sin6_addr) ? addr_v4(sin6.sin6_addr.s6_addr + 12)
+							     : addr_v6(sin6.sin6_addr.s6_addr);
 		*out_port = ntohs(sin6.sin6_port);
 		return true;
 	}

@@ -13,14 +13,14 @@
 #include "base/cleanup.h"
 
 enum {
-	ADDR_TEXT_MAX = 48,	  /* "ffff:…:255.255.255.255" and the NUL */
-	PREFIX_TEXT_MAX = 52,	  /* with "/128" */
-	ENDPOINT_HOST_MAX = 256,  /* RFC 1035: a name is at most 253 characters */
+	ADDR_TEXT_MAX = 48,	 /* "ffff:…:255.255.255.255" and the NUL */
+	PREFIX_TEXT_MAX = 52,	 /* with "/128" */
+	ENDPOINT_HOST_MAX = 256, /* RFC 1035: a name is at most 253 characters */
 	ENDPOINT_TEXT_MAX = ENDPOINT_HOST_MAX + 16,
 };
 
 struct addr {
-	uint8_t family; /* 0, AF_INET or AF_INET6 */
+	uint8_t family;	   /* 0, AF_INET or AF_INET6 */
 	uint8_t bytes[16]; /* network order; the first 4 for IPv4, the others 0 */
 };
 
@@ -58,7 +58,8 @@ const char *prefix_format(const struct prefix *p, char out[PREFIX_TEXT_MAX]);
  * address stands in brackets. `plain` tells that tcp:// was written: the only way to plaintext.
  */
 struct endpoint {
-	char host[ENDPOINT_HOST_MAX]; /* a name or a numeric address without brackets; "" = any (listen) */
+	char host[ENDPOINT_HOST_MAX]; /* a name or a numeric address without brackets; "" = any
+					 (listen) */
 	uint16_t port;
 	bool plain;
 };

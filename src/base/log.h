@@ -32,7 +32,8 @@ PRINTF_LIKE(3, 4) void log_event(enum log_level level, const char *event, const 
 			log_event(LOG_LEVEL_DEBUG, __VA_ARGS__);                                   \
 	} while (0)
 
-/* Copies text into out (size bytes), keeps printable ASCII but the double quote, puts '?' for the rest. */
+/* Copies text into out (size bytes), keeps printable ASCII but the double quote, puts '?' for the
+ * rest. */
 const char *log_quote(const char *text, size_t n, char *out, size_t size);
 
 /*

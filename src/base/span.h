@@ -36,10 +36,10 @@ MUST_USE bool span_le64(struct span *s, uint64_t *out);
 bool span_equal(struct span a, struct span b); /* not for secrets: time depends on the content */
 
 struct wspan {
-	uint8_t *p;	/* start of the buffer */
-	size_t size;	/* of the buffer */
-	size_t n;	/* written so far */
-	bool overflow;	/* something did not fit; nothing was written since */
+	uint8_t *p;    /* start of the buffer */
+	size_t size;   /* of the buffer */
+	size_t n;      /* written so far */
+	bool overflow; /* something did not fit; nothing was written since */
 };
 
 #define WSPAN(buf, len) ((struct wspan){ .p = (uint8_t *)(buf), .size = (len) })

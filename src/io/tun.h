@@ -1,6 +1,6 @@
 /*
- * A TUN device with IFF_VNET_HDR: packets with their offload fields, 10 bytes little-endian in front
- * (TUNSETVNETLE), which is also the layout of PACKET_GSO on the wire.
+ * A TUN device with IFF_VNET_HDR: packets with their offload fields, 10 bytes little-endian in
+ * front (TUNSETVNETLE), which is also the layout of PACKET_GSO on the wire.
  */
 #ifndef ENG_IO_TUN_H
 #define ENG_IO_TUN_H
@@ -24,8 +24,8 @@ struct tun;
 enum { TUN_OFFLOAD_CSUM = 1, TUN_OFFLOAD_TSO = 2, TUN_OFFLOAD_USO = 4 };
 
 /*
- * Creates the device `name` (fails with -EBUSY if it exists). wanted: TUN_OFFLOAD_* bits to try; what
- * the kernel refuses is left out. 0 or -errno.
+ * Creates the device `name` (fails with -EBUSY if it exists). wanted: TUN_OFFLOAD_* bits to try;
+ * what the kernel refuses is left out. 0 or -errno.
  */
 MUST_USE int tun_new(const char *name, unsigned wanted, struct tun **out);
 void tun_free(struct tun *t); /* the device and its routes vanish */

@@ -39,7 +39,7 @@ struct control_hello {
 	size_t n_prefixes;
 	struct prefix prefixes[CONTROL_PREFIXES_MAX];
 	uint32_t features; /* unknown bits are ignored */
-	uint32_t mtu;	   /* bytes: the largest packet without GSO that the sender takes, 576..65535 */
+	uint32_t mtu; /* bytes: the largest packet without GSO that the sender takes, 576..65535 */
 };
 
 /*
@@ -62,35 +62,40 @@ struct control_ping {
 };
 
 struct control_notice {
-	uint32_t code; /* enum control_code */
+	uint32_t code;			 /* enum control_code */
 	char text[CONTROL_TEXT_MAX + 1]; /* printable ASCII, for people */
 };
 
-/* Why a side leaves (GOAWAY: orderly, reconnect welcome) or closes (ERROR). Unknown codes are fine. */
+/* Why a side leaves (GOAWAY: orderly, reconnect welcome) or closes (ERROR). Unknown codes are fine.
+ */
 enum control_code {
 	CONTROL_CODE_NONE = 0,
 	CONTROL_CODE_SHUTDOWN = 1, /* GOAWAY: this side stops */
 	CONTROL_CODE_PROTOCOL = 2, /* ERROR: a frame or packet that the protocol does not allow */
-	CONTROL_CODE_PREFIX = 3,   /* ERROR: prefix refused: owned by somebody else, or not granted */
-	CONTROL_CODE_LIMIT = 4,	   /* ERROR: too many peers, routes, … */
-	CONTROL_CODE_TIMEOUT = 5,  /* ERROR: nothing heard for too long */
-	CONTROL_CODE_POLICY = 6,   /* ERROR: not accepted by policy */
+	CONTROL_CODE_PREFIX = 3, /* ERROR: prefix refused: owned by somebody else, or not granted */
+	CONTROL_CODE_LIMIT = 4,	 /* ERROR: too many peers, routes, … */
+	CONTROL_CODE_TIMEOUT = 5, /* ERROR: nothing heard for too long */
+	CONTROL_CODE_POLICY = 6,  /* ERROR: not accepted by policy */
 };
 
 enum {
-	CONTROL_E_MALFORMED = 1, /* not the CBOR that the specification asks for, or a bound exceeded */
-	CONTROL_E_VERSION,	 /* HELLO of a version this side does not speak */
+	CONTROL_E_MALFORMED =
+		1,	   /* not the CBOR that the specification asks for, or a bound exceeded */
+	CONTROL_E_VERSION, /* HELLO of a version this side does not speak */
 };
 
-/* Decoders take the whole body, type byte included. 0, CONTROL_E_*, or -ENOMEM; output on 0 only. */
+/* Decoders take the whole body, type byte included. 0, CONTROL_E_*, or -ENOMEM; output on 0 only.
+ */
 MUST_USE int control_parse_hello(struct span body, struct control_hello *out);
 MUST_USE int control_parse_routes(struct span body, struct control_routes *out);
 MUST_USE int control_parse_ping(struct span body, struct control_ping *out); /* PING or PONG */
-MUST_USE int control_parse_notice(struct span body, struct control_notice *out); /* GOAWAY or ERROR */
+MUST_USE int control_parse_notice(struct span body,
+				  struct control_notice *out); /* GOAWAY or ERROR */
 
 /*
  * Encoders write a whole frame, head included, into buf (FRAME_HEAD + FRAME_CONTROL_MAX bytes are
- * always enough) and set *out_n. 0, -ENOMEM, or -EMSGSIZE when it does not fit; the input must be valid.
+ * always enough) and set *out_n. 0, -ENOMEM, or -EMSGSIZE when it does not fit; the input must be
+ * valid.
  */
 MUST_USE int control_put_hello(const struct control_hello *h, uint8_t *buf, size_t size,
 			       size_t *out_n);

@@ -18,14 +18,29 @@
 #include "wire/ip.h"
 
 enum {
-	GSO_HDR = 10,			  /* bytes of the offload fields on the wire */
+	GSO_HDR = 10,			     /* bytes of the offload fields on the wire */
 	GSO_HEAD = FRAME_HEAD + 1 + GSO_HDR, /* bytes before the packet in a frame */
-	GSO_SIZE_MIN = 88,		  /* bytes of payload a segment: bounds what one frame may become
-					   * (TCP_MIN_MSS that Linux accepts by default is 48 + options…) */
+	/*
+	 * What one frame may become is bounded: by the headers that every segment repeats, by the
+	 * smallest payload of a TCP segment, and by the number of UDP datagrams. The bounds are
+	 * Linux's own, so what a kernel emits is never refused: its least MSS is 48
+	 * (TCP_MIN_SND_MSS), less at most 40 bytes of options; UDP_MAX_SEGMENTS is 128. So the
+	 * worst frame becomes 8 K segments and 17 times its bytes, and small plain packets cost a
+	 * gateway as much.
+	 */
+	GSO_SIZE_MIN = 8,      /* bytes of payload a TCP segment */
+	GSO_UDP_MAX = 128,     /* datagrams of one UDP_L4 packet */
+	GSO_HEADERS_MAX = 128, /* IPv6 40, TCP 60, and 28 for destination options */
 };
 
 enum { GSO_FLAG_NEEDS_CSUM = 1, GSO_FLAG_DATA_VALID = 2 };
-enum { GSO_TYPE_NONE = 0, GSO_TYPE_TCPV4 = 1, GSO_TYPE_TCPV6 = 4, GSO_TYPE_UDP_L4 = 5, GSO_TYPE_ECN = 0x80 };
+enum {
+	GSO_TYPE_NONE = 0,
+	GSO_TYPE_TCPV4 = 1,
+	GSO_TYPE_TCPV6 = 4,
+	GSO_TYPE_UDP_L4 = 5,
+	GSO_TYPE_ECN = 0x80
+};
 
 struct gso {
 	uint8_t flags;
@@ -37,17 +52,19 @@ struct gso {
 };
 
 enum {
-	GSO_E_SHORT = 32,  /* no room for the header and a packet */
-	GSO_E_TYPE,	   /* unknown flag or type, or the type does not fit the packet */
-	GSO_E_SIZE,	   /* size 0 or below the minimum with a type, or not 0 without */
-	GSO_E_CSUM,	   /* csum_start or csum_offset do not point at the packet's TCP or UDP checksum */
-	GSO_E_HEADER,	   /* transport header truncated or its length a lie */
+	GSO_E_SHORT = 32, /* no room for the header and a packet */
+	GSO_E_TYPE,	  /* unknown flag or type, or the type does not fit the packet */
+	GSO_E_SIZE,	  /* size 0 or beyond the bounds above with a type, or not 0 without */
+	GSO_E_CSUM,   /* csum_start or csum_offset do not point at the packet's TCP or UDP checksum,
+		       * or there is a type without NEEDS_CSUM */
+	GSO_E_HEADER, /* transport header truncated, its length a lie, or headers too long */
 };
 
 /*
  * Splits a PACKET_GSO body, parses the packet with ip_parse() and checks that the offload fields
  * describe it. Returns 0, GSO_E_* or IP_E_* (disjoint); outputs on 0 only; *out_packet is borrowed.
- * hdr_len is not trusted: it is set to what the packet's own headers say.
+ * What is not needed is not trusted: with a type, hdr_len is set to what the packet's own headers
+ * say, without one it is 0, and so are the checksum fields without NEEDS_CSUM.
  */
 MUST_USE int gso_parse(struct span body, struct gso *out, struct span *out_packet,
 		       struct ip_info *out_info);
@@ -69,8 +86,8 @@ bool gso_fits_features(const struct gso *g, uint32_t features);
 
 /*
  * Segmentation: every call writes the next complete packet (headers, payload, checksums) into out
- * and returns its length, 0 at the end. out needs as many bytes as the packet. No allocation.
- * The packet must have passed gso_parse().
+ * and returns its length, 0 at the end. out needs as many bytes as the packet; too small a buffer
+ * ends it. No allocation. The packet must have passed gso_parse(), and is borrowed until the end.
  */
 struct gso_iter {
 	struct span packet;

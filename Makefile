@@ -1,0 +1,79 @@
+# The front door; meson does the work. `make` alone builds. A fresh machine needs git, gcc and make:
+# the rest is installed where a target needs it, or named where we may not install.
+#
+#   make build          the programs, in $(BUILD); no root
+#   make demo           four hosts in namespaces, unmodified programs through the chain, one table
+#   make demo-shell     the same, left running in tmux, a pane a host
+#   make test           unit and namespace tests; ends with "N passed, N failed, N skipped"
+#   make check          unit tests only; no root
+#   make san            the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
+#   make lint           clang-tidy, cppcheck, formatting, layers, headers, manual pages
+#   make bench          bare chain, our chain and a stunnel chain, interleaved
+#   make install        DESTDIR= PREFIX=/usr/local
+#   make clean
+
+BUILD ?= build
+SAN ?= build-san
+FUZZ ?= build-fuzz
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 30
+JOBS ?= $(shell nproc)
+
+# Not the first python in PATH: Debian's, which has Debian's pytest.
+PYTHON := /usr/bin/python3
+# The root's PATH; an ordinary user's lacks the places of ip and nft.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.PHONY: build demo demo-shell test check san fuzz lint bench install clean
+
+build:
+	@packaging/install-deps build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) -j $(JOBS)
+
+demo: build
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py
+
+demo-shell: build
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py --shell
+
+test: build
+	@packaging/install-deps test
+	@$(PYTHON) test/run --build $(BUILD) $(TEST_ARGS)
+
+check: build
+	@packaging/install-deps test
+	@$(PYTHON) test/run --build $(BUILD) --only unit
+
+san:
+	@packaging/install-deps build test
+	@test -f $(SAN)/build.ninja || meson setup $(SAN) -Db_sanitize=address,undefined \
+		-Db_lundef=false -Doptimization=1 >/dev/null
+	@ninja -C $(SAN) -j $(JOBS)
+	@$(PYTHON) test/run --build $(SAN) --slow 3 $(TEST_ARGS)
+
+fuzz:
+	@packaging/install-deps build fuzz
+	@test -f $(FUZZ)/build.ninja || CC=clang meson setup $(FUZZ) -Dfuzz=true \
+		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C $(FUZZ) -j $(JOBS)
+	@$(PYTHON) test/run --build $(FUZZ) --only fuzz --seconds $(FUZZ_SECONDS)
+
+lint: build
+	@packaging/install-deps lint
+	@$(PYTHON) test/lint --build $(BUILD)
+
+bench: build
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py
+
+install: build
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(SAN) $(FUZZ)

@@ -88,7 +88,7 @@ static bool get_tcb(X509 *x, enum snp_product product, struct snp_tcb *out)
 	       (product != SNP_PRODUCT_TURIN || get_svn(x, AMD_OID "3.9", &out->fmc));
 }
 
-static bool has_cn(X509 *x, const char *cn)
+bool snp_cert_has_cn(X509 *x, const char *cn)
 {
 	char got[64];
 	X509_NAME *name = X509_get_subject_name(x);
@@ -123,9 +123,9 @@ bool snp_cert_parse(X509 *x, struct snp_cert *out, const char **out_why)
 	struct snp_cert c = { .kind = SNP_KEY_NONE };
 	struct span name;
 
-	if (has_cn(x, "SEV-VCEK"))
+	if (snp_cert_has_cn(x, "SEV-VCEK"))
 		c.kind = SNP_KEY_VCEK;
-	else if (has_cn(x, "SEV-VLEK"))
+	else if (snp_cert_has_cn(x, "SEV-VLEK"))
 		c.kind = SNP_KEY_VLEK;
 	*out_why = "subject is neither SEV-VCEK nor SEV-VLEK";
 	if (c.kind == SNP_KEY_NONE)
@@ -160,6 +160,9 @@ static const uint8_t guid_ask[16] = { 0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f, 
 static const uint8_t guid_ark[16] = { 0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52,
 				      0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0, 0xae };
 
+static const uint8_t guid_crl[16] = { 0x92, 0xf8, 0x1b, 0xc3, 0x58, 0x11, 0x4d, 0x3d,
+				      0x97, 0xff, 0xd1, 0x9f, 0x88, 0xdc, 0x67, 0xea };
+
 bool snp_table_parse(struct span bytes, struct snp_table *out)
 {
 	static const uint8_t end[16];
@@ -170,7 +173,8 @@ bool snp_table_parse(struct span bytes, struct snp_table *out)
 	} known[] = { { guid_vcek, &t.vcek },
 		      { guid_vlek, &t.vlek },
 		      { guid_ask, &t.ask },
-		      { guid_ark, &t.ark } };
+		      { guid_ark, &t.ark },
+		      { guid_crl, &t.crl } };
 	struct span s = bytes;
 
 	if (bytes.n > SNP_TABLE_MAX)

@@ -31,8 +31,11 @@ struct snp_cert {
  */
 MUST_USE bool snp_cert_parse(X509 *x, struct snp_cert *out, const char **out_why);
 
+/* Whether the subject's common name is this one. */
+bool snp_cert_has_cn(X509 *x, const char *cn);
+
 struct snp_table { /* empty spans where the table has no such entry */
-	struct span vcek, vlek, ask, ark;
+	struct span vcek, vlek, ask, ark, crl;
 };
 
 /* The certificate table of GHCB 56421, 4.1.8.1 ("auxblob" of configfs-tsm). */

@@ -38,6 +38,48 @@ X509_CRL *collateral_crl(const struct rtls_collateral *c, size_t i); /* borrowed
 size_t collateral_n_blobs(const struct rtls_collateral *c);
 struct span collateral_blob(const struct rtls_collateral *c, size_t i); /* unrecognised items */
 
+struct tcb_info;
+struct qe_identity;
+struct rtls_verdict;
+
+/* A certificate of the bag and what sealing found out about it. */
+struct bag_cert {
+	X509 *x;
+	int64_t from, to; /* its validity */
+	uint8_t key[32];  /* SHA-256 of its SubjectPublicKeyInfo */
+	size_t issuer;	  /* index of a certificate of the bag that signed it; SIZE_MAX: none */
+};
+
+struct bag_crl {
+	X509_CRL *crl;
+	int64_t issued, expires;
+	bool well_formed;   /* has both times, no critical extension, and is no delta */
+	bool is_verified;   /* a certificate of the bag signed it... */
+	uint8_t signer[32]; /* ...with this key */
+};
+
+/* A document that Intel signed; exactly one of tcb and qe. */
+struct bag_doc {
+	struct tcb_info *tcb;
+	struct qe_identity *qe;
+	int64_t issued, expires;
+	uint64_t eval;	    /* tcbEvaluationDataNumber */
+	bool is_verified;   /* the key of a certificate of the bag signed it... */
+	uint8_t signer[32]; /* ...this one */
+	uint8_t digest[32], signature[64];
+};
+
+bool collateral_is_sealed(const struct rtls_collateral *c);
+const struct bag_cert *collateral_bag_cert(const struct rtls_collateral *c, size_t i);
+const struct bag_crl *collateral_bag_crl(const struct rtls_collateral *c, size_t i);
+const struct bag_doc *collateral_doc(const struct rtls_collateral *c, size_t i); /* NULL: the end */
+
+/* issued <= now <= expires + grace, and not older than the policy allows: RTLS_CHECK_COLLATERAL. */
+bool collateral_time_ok(const struct collateral_rules *rules, int64_t issued, int64_t expires,
+			int64_t now);
+bool collateral_check_time(const struct collateral_rules *rules, int64_t issued, int64_t expires,
+			   int64_t now, const char *what, struct rtls_verdict *v);
+
 DEFINE_FREEP(struct rtls_collateral *, rtls_collateral_free)
 
 #endif

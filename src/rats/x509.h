@@ -72,11 +72,22 @@ bool chain_check_revocation(const struct chain *c, const struct rtls_collateral 
 			    const struct rtls_collateral *b, const struct collateral_rules *rules,
 			    int64_t now, struct rtls_verdict *v);
 
+/* The same for one certificate: x by the CRL of its issuer. */
+bool crl_check(X509 *x, X509 *issuer, const struct rtls_collateral *a,
+	       const struct rtls_collateral *b, const struct collateral_rules *rules, int64_t now,
+	       struct rtls_verdict *v);
+
+/* P-256 public key from x||y, big-endian. NULL: not on the curve, or no memory. Caller frees. */
+EVP_PKEY *p256_key(const uint8_t xy[64]);
+
 /* Big-endian r and s of any equal length. False: not a valid signature, or no memory. */
 bool ecdsa_verify_raw(EVP_PKEY *key, const EVP_MD *md, struct span msg, struct span r,
 		      struct span s);
 
-/* X.509 and RFC 3339 times as seconds since 1970. False: not a time. */
+/* The same over a digest that was made before. */
+bool ecdsa_verify_digest(EVP_PKEY *key, struct span digest, struct span r, struct span s);
+
+/* X.509 times as seconds since 1970. False: not a time. */
 bool asn1_time_parse(const ASN1_TIME *t, int64_t *out);
 
 static inline void x509_freep(X509 **x)

@@ -26,7 +26,7 @@ static const struct option_spec specs[] = {
 static const struct option_program program = {
 	.name = "echosvr",
 	.usage = "echosvr client [--host HOST] [--port PORT] [--size BYTES] [--count N]\n"
-		 "echosvr server [--host HOST] [--port PORT]",
+		 "       echosvr server [--host HOST] [--port PORT]",
 	.summary = "A TCP echo server, and a client that checks what comes back.",
 	.options = specs,
 	.n_options = ARRAY_LEN(specs),

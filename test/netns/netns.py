@@ -421,16 +421,16 @@ class Chain:
         self.enta_c = enta(self.client, *self.AGENT_C, *rules, *more, wait=wait, up=up)
         return self.enta_c
 
-    def start_server(self, *more, replay=("7",), wait=True, up=True):
+    def start_server(self, *more, replay=("7", "icmp/"), wait=True, up=True):
         rules = [x for c in replay for x in ("--replay", c)]
         self.enta_s = enta(self.server, *self.AGENT_S, *rules, *more, wait=wait, up=up)
         return self.enta_s
 
-    def start(self, capture=("7",), replay=("7",), compat=False):
+    def start(self, capture=("7",), replay=("7", "icmp/"), compat=False):
         more = ["--compat"] if compat else []
         self.start_entg2(*more)
         self.start_entg1(*more)
-        self.entg1.wait_log("link-up", 10)
+        self.entg1.wait_log(" peer-open ", 10)
         self.start_server(*more, replay=replay)
         self.start_client(*more, capture=capture)
         self.settle()

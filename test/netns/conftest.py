@@ -1,0 +1,57 @@
+"""Fixtures of the namespace tests, and the logs of every program in the report of a failed one."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "peer"))
+import netns  # noqa: E402
+
+current = []
+
+
+def pytest_collection_modifyitems(items):
+    if not os.environ.get(netns.PRIVATE):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="start me with test/run --only netns -- ..."))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    outcome = yield
+    info = outcome.excinfo
+    if info and issubclass(info[0], netns.NetnsMissing):
+        outcome.force_exception(pytest.skip.Exception(str(info[1])))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed and call.when == "call":
+        for net in current:
+            report.sections.append(("programs", net.logs()))
+
+
+@pytest.fixture
+def net():
+    with netns.Net() as n:
+        current.append(n)
+        try:
+            yield n
+        finally:
+            current.remove(n)
+
+
+@pytest.fixture
+def bare(net):
+    """The chain's hosts and cables, none of our programs yet."""
+    return netns.Chain(net)
+
+
+@pytest.fixture
+def chain(bare):
+    """The chain with our four programs and the original's addresses and ports."""
+    return bare.start()

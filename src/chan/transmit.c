@@ -1,0 +1,169 @@
+/*
+ * The sending half of a channel.
+ *
+ * While the socket takes everything, frames go out from where they lie. When it does not, what is
+ * left is copied into the channel's bounded queue, whole frames at a time, and what finds no room
+ * there is dropped and counted, as a router does: the sender's TCP slows down, and nobody who sends
+ * to other peers through the same process waits for this one.
+ */
+#include "chan/internal.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "io/stream.h"
+
+static void count_sent(struct chan *c, size_t n)
+{
+	c->stats.sends++;
+	c->stats.bytes_out += n;
+	c->moved_ms = clock_now_ms();
+}
+
+void chan_count_drop(struct chan *c, enum chan_drop why)
+{
+	c->stats.drops[why]++;
+}
+
+bool chan_is_blocked(const struct chan *c)
+{
+	return c->txq.n > 0;
+}
+
+/* Sends and says how much went; false if the channel had to be closed. */
+static bool send_now(struct chan *c, struct iovec *iov, int n_iov, size_t *out_sent)
+{
+	int r;
+
+	*out_sent = 0;
+	r = stream_sendv(c->fd, iov, n_iov, out_sent);
+	if (r < 0) {
+		chan_close_detail(c, CHAN_R_IO, err_text(r));
+		return false;
+	}
+	if (r == 0)
+		count_sent(c, *out_sent);
+	return true;
+}
+
+/* Queues what lies behind the first `skip` bytes, frame by frame. */
+static void queue_frames(struct chan *c, const struct iovec *iov, int n_iov, size_t skip)
+{
+	for (int i = 0; i < n_iov; i++) {
+		struct span s = SPAN(iov[i].iov_base, iov[i].iov_len);
+		struct span frame;
+		size_t total;
+		int r;
+
+		while (frame_peek_total(s, &total) == 0 && span_take(&s, total, &frame)) {
+			if (skip >= total) {
+				skip -= total;
+				c->stats.frames_out++;
+				continue;
+			}
+			/* The rest of a frame that has begun must follow, or the stream is broken.
+			 */
+			r = queue_push(&c->txq, frame.p + skip, total - skip,
+				       skip > 0 ? 0 : CHAN_CONTROL_RESERVE);
+			if (r == QUEUE_E_FULL && skip == 0) {
+				chan_count_drop(c, CHAN_DROP_QUEUE);
+				continue;
+			}
+			if (r != 0) {
+				chan_close(c, CHAN_R_MEMORY);
+				return;
+			}
+			c->stats.frames_out++;
+			c->stats.queued_bytes += total - skip;
+			skip = 0;
+		}
+	}
+}
+
+static size_t iov_total(const struct iovec *iov, int n_iov)
+{
+	size_t total = 0;
+
+	for (int i = 0; i < n_iov; i++)
+		total += iov[i].iov_len;
+	return total;
+}
+
+static uint64_t count_frames(const struct iovec *iov, int n_iov)
+{
+	uint64_t n = 0;
+	size_t total;
+
+	for (int i = 0; i < n_iov; i++) {
+		struct span s = SPAN(iov[i].iov_base, iov[i].iov_len);
+
+		while (frame_peek_total(s, &total) == 0 && span_skip(&s, total))
+			n++;
+	}
+	return n;
+}
+
+void chan_send(struct chan *c, struct iovec *iov, int n_iov)
+{
+	size_t sent = 0;
+
+	if (c->state != CHAN_OPEN) {
+		c->stats.drops[CHAN_DROP_DOWN] += count_frames(iov, n_iov);
+		return;
+	}
+	if (c->txq.n == 0 && !send_now(c, iov, n_iov, &sent))
+		return;
+	if (sent == iov_total(iov, n_iov)) {
+		c->stats.frames_out += count_frames(iov, n_iov);
+		return;
+	}
+	if (c->txq.n == 0) /* the wait for the socket begins now */
+		c->moved_ms = clock_now_ms();
+	queue_frames(c, iov, n_iov, sent);
+	if (c->txq.n > 0 && c->state == CHAN_OPEN)
+		event_add(c->ev_write, NULL);
+}
+
+void chan_send_control(struct chan *c, const uint8_t *frame, size_t n)
+{
+	struct iovec iov = { (void *)(uintptr_t)frame, n };
+	size_t sent = 0;
+	int r;
+
+	if (c->fd < 0 || c->state == CHAN_CONNECTING)
+		return;
+	if (c->txq.n == 0 && !send_now(c, &iov, 1, &sent))
+		return;
+	c->stats.frames_out++;
+	if (sent == n)
+		return;
+	if (c->txq.n == 0)
+		c->moved_ms = clock_now_ms();
+	r = queue_push(&c->txq, frame + sent, n - sent, 0);
+	if (r != 0) {
+		chan_close(c, r > 0 ? CHAN_R_STUCK : CHAN_R_MEMORY);
+		return;
+	}
+	event_add(c->ev_write, NULL);
+}
+
+void chan_flush(struct chan *c)
+{
+	struct iovec runs[2];
+	size_t sent;
+	int n;
+
+	while ((n = queue_peek(&c->txq, runs)) > 0) {
+		if (!send_now(c, runs, n, &sent))
+			return;
+		queue_pop(&c->txq, sent);
+		if (sent < iov_total(runs, n))
+			return;
+	}
+	event_del(c->ev_write);
+	if (c->state == CHAN_DRAINING)
+		chan_close(c, CHAN_R_STOP);
+	else if (c->state == CHAN_OPEN)
+		c->cfg.handler->writable(c->cfg.owner, c);
+}

@@ -1,0 +1,55 @@
+/* Options that the daemons share; see common.h. */
+#include "conf/common.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+const char common_no_tls[] = "rats-tls is not built in yet; write tcp:// before the address for "
+			     "plaintext, knowing that it is not protected";
+
+const char *common_set_log_level(const char *value)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			log_set_level((enum log_level)i);
+			return NULL;
+		}
+	}
+	return "write error, warn, info or debug";
+}
+
+static int is_name_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '.' || c == '-' || c == '_';
+}
+
+const char *common_set_name(const char *value, char *out, size_t size)
+{
+	size_t n = strlen(value);
+
+	if (n == 0 || n >= size)
+		return "a name has 1 to 63 characters";
+	for (size_t i = 0; i < n; i++)
+		if (!is_name_char(value[i]))
+			return "a name has letters, digits, '.', '-' and '_'";
+	memcpy(out, value, n + 1);
+	return NULL;
+}
+
+void common_host_name(char *out, size_t size)
+{
+	char host[256] = "";
+	size_t n = 0;
+
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0';
+	for (const char *c = host; *c && n + 1 < size; c++)
+		out[n++] = is_name_char(*c) ? *c : '-';
+	out[n] = '\0';
+}

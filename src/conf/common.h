@@ -1,0 +1,18 @@
+/* Options that the daemons share, judged in one place. */
+#ifndef ENG_CONF_COMMON_H
+#define ENG_CONF_COMMON_H
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+extern const char common_no_tls[]; /* why an address must begin with tcp:// for now */
+
+/* Each returns NULL, or what is wrong and what would be right. */
+MUST_USE const char *common_set_log_level(const char *value);
+/* A node name: up to size - 1 letters, digits and ".-_". */
+MUST_USE const char *common_set_name(const char *value, char *out, size_t size);
+
+void common_host_name(char *out, size_t size); /* of this host, cut to what a node name may be */
+
+#endif

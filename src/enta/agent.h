@@ -1,0 +1,51 @@
+/* The agent: packets between its TUN device and its gateway. What is captured is capture.h's
+ * business. */
+#ifndef ENG_ENTA_AGENT_H
+#define ENG_ENTA_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "chan/link.h"
+#include "wire/control.h"
+
+struct agent;
+struct event_base;
+struct tun;
+
+enum {
+	AGENT_ADDRS_MAX = 16,
+	/*
+	 * The mark of every agent's own sockets, "ENGA". One for all instances of a host, so that
+	 * none captures another's link.
+	 */
+	AGENT_FWMARK = 0x454e4741,
+	/* Bytes: the largest there is, so that no datagram is ever fragmented on its way into the
+	   TUN. */
+	AGENT_MTU = 65535,
+	/*
+	 * How long packets wait in the TUN device for a link that is down, before applications are
+	 * told that the destination is unreachable: longer than a gateway takes to restart.
+	 */
+	AGENT_WAIT_MS = 2000,
+};
+
+struct agent_config {
+	char name[CONTROL_NAME_MAX + 1];
+	bool compat; /* the gateway speaks v0 */
+	size_t n_endpoints, n_addrs;
+	struct endpoint endpoints[LINK_ENDPOINTS_MAX];
+	struct addr addrs[AGENT_ADDRS_MAX]; /* of the TUN: what this agent owns */
+};
+
+/* tun is borrowed and outlives the agent. 0 or -errno. */
+MUST_USE int agent_new(struct event_base *base, const struct agent_config *cfg, struct tun *tun,
+		       struct agent **out);
+void agent_free(struct agent *a);
+void agent_print(const struct agent *a);  /* counters, to the log */
+void agent_stop(struct agent *a);	  /* says goodbye; the loop ends */
+bool agent_failed(const struct agent *a); /* the loop ended because the TUN device is gone */
+
+#endif

@@ -1,0 +1,41 @@
+/* The gateway: peers, the table between them, and packets from one to the other. */
+#ifndef ENG_ENTG_GATEWAY_H
+#define ENG_ENTG_GATEWAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/addr.h"
+#include "wire/control.h"
+
+enum {
+	GATEWAY_AGENTS_MAX = 1024,
+	GATEWAY_NEIGHBOURS_MAX = 64,
+	GATEWAY_STRANGERS_MAX = 256, /* connected, not introduced: the oldest gives way */
+	GATEWAY_LISTEN_MAX = 4,	     /* addresses per kind of peer */
+};
+
+struct gateway;
+struct event_base;
+
+struct gateway_config {
+	char name[CONTROL_NAME_MAX + 1];
+	bool compat;
+	size_t n_connect, n_listen_gateways, n_listen_agents;
+	struct endpoint connect[GATEWAY_NEIGHBOURS_MAX];
+	struct endpoint listen_gateways[GATEWAY_LISTEN_MAX];
+	struct endpoint listen_agents[GATEWAY_LISTEN_MAX];
+};
+
+/*
+ * Opens the listeners and dials the neighbours. On failure *out_wrong says what could not be had
+ * (static storage). 0 or -errno.
+ */
+MUST_USE int gateway_new(struct event_base *base, const struct gateway_config *cfg,
+			 struct gateway **out, const char **out_wrong);
+void gateway_free(struct gateway *g);
+void gateway_print(const struct gateway *g); /* counters, to the log */
+/* No new peers; GOAWAY to those that are there; the loop ends when the last is gone. */
+void gateway_stop(struct gateway *g);
+
+#endif

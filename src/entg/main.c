@@ -1,0 +1,187 @@
+/* entg: the gateway program. Options, signals, privileges; gateway.c does the work. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/common.h"
+#include "conf/option.h"
+#include "entg/gateway.h"
+#include "io/sandbox.h"
+
+enum option_index {
+	CONNECT,
+	LISTEN_GATEWAYS,
+	LISTEN_AGENTS,
+	GATEWAY_TLS,
+	AGENT_TLS,
+	COMPAT,
+	NAME,
+	LEVEL
+};
+
+static const struct option_spec specs[] = {
+	[CONNECT] = { "entg-connect", "[tcp://]HOST:PORT",
+		      "a neighbour gateway to connect to; repeats" },
+	[LISTEN_GATEWAYS] = { "entg-listen", "[tcp://][ADDR:]PORT",
+			      "listen for gateways; repeats (default 6979)" },
+	[LISTEN_AGENTS] = { "enta-listen", "[tcp://][ADDR:]PORT",
+			    "listen for agents; repeats (default 6980)" },
+	[GATEWAY_TLS] = { "entg-rats-tls", NULL, "attested TLS to gateways: not built in yet" },
+	[AGENT_TLS] = { "enta-rats-tls", NULL, "attested TLS to agents: not built in yet" },
+	[COMPAT] = { "compat", NULL,
+		     "speak protocol v0 to gateways, and take a silent\npeer for one of v0" },
+	[NAME] = { "name", "NAME",
+		   "this node's name, in logs of the peers\n(default: the host's)" },
+	[LEVEL] = { "log-level", "LEVEL", "error, warn, info (default) or debug" },
+};
+
+static const struct option_program program = {
+	.name = "entg",
+	.usage = "entg [OPTION]...",
+	.summary = "The gateway of ENG: forwards packets between agents and other gateways.",
+	.options = specs,
+	.n_options = ARRAY_LEN(specs),
+	.footer = "A default listener is opened only if no --enta-listen and no --entg-listen is "
+		  "given.\n"
+		  "See entg(8).",
+};
+
+static const char *add_endpoint(const char *wrong, size_t *n, size_t max)
+{
+	if (wrong)
+		return wrong;
+	if (*n == max - 1)
+		return "given too often";
+	++*n;
+	return NULL;
+}
+
+static const char *set(void *ctx, size_t index, const char *value)
+{
+	struct gateway_config *cfg = ctx;
+
+	switch ((enum option_index)index) {
+	case CONNECT:
+		return add_endpoint(endpoint_parse_connect(value, &cfg->connect[cfg->n_connect]),
+				    &cfg->n_connect, ARRAY_LEN(cfg->connect));
+	case LISTEN_GATEWAYS:
+		return add_endpoint(
+			endpoint_parse_listen(value, &cfg->listen_gateways[cfg->n_listen_gateways]),
+			&cfg->n_listen_gateways, ARRAY_LEN(cfg->listen_gateways));
+	case LISTEN_AGENTS:
+		return add_endpoint(
+			endpoint_parse_listen(value, &cfg->listen_agents[cfg->n_listen_agents]),
+			&cfg->n_listen_agents, ARRAY_LEN(cfg->listen_agents));
+	case GATEWAY_TLS:
+	case AGENT_TLS:
+		return common_no_tls;
+	case COMPAT:
+		cfg->compat = true;
+		return NULL;
+	case NAME:
+		return common_set_name(value, cfg->name, sizeof(cfg->name));
+	case LEVEL:
+		return common_set_log_level(value);
+	}
+	return "not known";
+}
+
+/* Every address must say tcp:// while the attested transport is not built in. */
+static int check(struct gateway_config *cfg)
+{
+	const struct {
+		const char *option;
+		const struct endpoint *e;
+		size_t n;
+	} all[] = { { "entg-connect", cfg->connect, cfg->n_connect },
+		    { "entg-listen", cfg->listen_gateways, cfg->n_listen_gateways },
+		    { "enta-listen", cfg->listen_agents, cfg->n_listen_agents } };
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (cfg->n_listen_gateways + cfg->n_listen_agents == 0) {
+		cfg->listen_agents[cfg->n_listen_agents++].port = 6980;
+		cfg->listen_gateways[cfg->n_listen_gateways++].port = 6979;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		for (size_t j = 0; j < all[i].n + (all[i].n == 0); j++)
+			if (!all[i].e[j].plain && all[i].e[j].port != 0)
+				return option_complain(&program, "--%s %s: %s", all[i].option,
+						       endpoint_format(&all[i].e[j], text),
+						       common_no_tls);
+	return 0;
+}
+
+static void on_stop(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	log_info("stopping", "signal=%d", (int)sig);
+	gateway_stop(arg);
+}
+
+static void on_print(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	gateway_print(arg);
+}
+
+static int run(const struct gateway_config *cfg)
+{
+	struct event *signals[3] = { NULL };
+	const char *wrong = "out of memory";
+	struct event_base *base;
+	struct gateway *g = NULL;
+	int r;
+
+	base = event_base_new();
+	if (!base)
+		return err_new(-ENOMEM);
+	r = gateway_new(base, cfg, &g, &wrong);
+	if (r < 0)
+		log_error("start-failed", "reason=\"%s\"", wrong);
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_KEEP_NOTHING);
+	if (r == 0) {
+		signals[0] = evsignal_new(base, SIGTERM, on_stop, g);
+		signals[1] = evsignal_new(base, SIGINT, on_stop, g);
+		signals[2] = evsignal_new(base, SIGUSR1, on_print, g);
+		for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+			if (!signals[i] || event_add(signals[i], NULL) < 0)
+				r = -ENOMEM;
+	}
+	if (r == 0) {
+		log_info("ready", "name=%s pid=%d", cfg->name, (int)getpid());
+		event_base_dispatch(base);
+		log_info("stopped", "name=%s", cfg->name);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		if (signals[i])
+			event_free(signals[i]);
+	gateway_free(g);
+	event_base_free(base);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static struct gateway_config cfg;
+	int r;
+
+	common_host_name(cfg.name, sizeof(cfg.name));
+	r = option_parse(&program, argc, argv, set, &cfg);
+	if (r == OPTION_E_DONE)
+		return EXIT_SUCCESS;
+	if (r == 0)
+		r = check(&cfg);
+	if (r != 0)
+		return EXIT_USAGE;
+	sandbox_raise_file_limit();
+	return run(&cfg) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,137 @@
+/*
+ * Routes between gateways: a path vector (as BGP's, RFC 4271) over the channels.
+ *
+ * When the best route to a prefix changes, every neighbour is told at once, before any packet that
+ * follows, except the one the route came from, which is told that we have none (split horizon). A
+ * route carries the gateways it crosses, so none is ever taken that leads through ourselves.
+ */
+#include "entg/peer.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+static bool is_told(const struct peer *p)
+{
+	return chan_role(p->c) == CONTROL_ROLE_GATEWAY &&
+	       chan_protocol(p->c) == CHAN_PROTOCOL_ENG1 && chan_state(p->c) == CHAN_OPEN;
+}
+
+/* Sends routes to one neighbour, in as many frames as they need. */
+static void send_routes(struct peer *to, const struct control_routes *r)
+{
+	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
+	size_t next = 0, n;
+
+	while (next < r->n_routes && chan_state(to->c) == CHAN_OPEN) {
+		if (control_put_routes_some(r, next, &next, buf, sizeof(buf), &n) != 0) {
+			chan_close(to->c, CHAN_R_MEMORY);
+			return;
+		}
+		chan_send_control(to->c, buf, n);
+	}
+}
+
+static void tell_one(struct gateway *g, struct peer *to)
+{
+	struct control_routes r = { .n_routes = g->news.n_routes };
+
+	for (size_t i = 0; i < r.n_routes; i++) {
+		r.routes[i] = g->news.routes[i];
+		if (g->news_from[i] == to)
+			r.routes[i].n_path = 0;
+	}
+	send_routes(to, &r);
+}
+
+void neighbours_tell(struct gateway *g)
+{
+	struct peer *p;
+
+	if (g->news.n_routes == 0)
+		return;
+	TAILQ_FOREACH (p, &g->peers, link)
+		if (is_told(p))
+			tell_one(g, p);
+	g->news.n_routes = 0;
+}
+
+static void fill_route(const struct gateway *g, struct control_route *out,
+		       const struct prefix *prefix, const struct route_path *path)
+{
+	*out = (struct control_route){ .prefix = *prefix };
+	if (!path || path->n >= CONTROL_PATH_MAX)
+		return; /* gone, or farther than a route may reach: withdrawn */
+	memcpy(out->path[0], chan_loop_own(g->loop)->node_id, CONTROL_NODE_ID);
+	memcpy(out->path[1], path->ids, path->n * sizeof(path->ids[0]));
+	out->n_path = path->n + 1;
+}
+
+void neighbours_changed(void *gateway, const struct prefix *prefix, void *peer,
+			const struct route_path *path)
+{
+	struct gateway *g = gateway;
+
+	g->generation++;
+	g->changed_ms = clock_now_ms();
+	if (g->news.n_routes == CONTROL_ROUTES_MAX)
+		neighbours_tell(g);
+	g->news_from[g->news.n_routes] = peer;
+	fill_route(g, &g->news.routes[g->news.n_routes++], prefix, path);
+}
+
+struct newcomer {
+	struct peer *to;
+	struct control_routes routes;
+};
+
+static void collect(void *ctx, const struct prefix *prefix, void *peer,
+		    const struct route_path *path)
+{
+	struct newcomer *n = ctx;
+
+	if (peer == n->to)
+		return;
+	fill_route(n->to->g, &n->routes.routes[n->routes.n_routes++], prefix, path);
+	if (n->routes.n_routes < CONTROL_ROUTES_MAX)
+		return;
+	send_routes(n->to, &n->routes);
+	n->routes.n_routes = 0;
+}
+
+void neighbours_tell_all(struct gateway *g, struct peer *newcomer)
+{
+	struct newcomer n = { .to = newcomer };
+
+	if (!is_told(newcomer))
+		return;
+	route_each_best(g->table, collect, &n);
+	send_routes(newcomer, &n.routes);
+}
+
+enum chan_reason neighbours_told(struct peer *from, const struct control_routes *r)
+{
+	struct gateway *g = from->g;
+	int result;
+
+	for (size_t i = 0; i < r->n_routes; i++) {
+		const struct control_route *in = &r->routes[i];
+		struct route_path path = { .n = in->n_path };
+
+		memcpy(path.ids, in->path, in->n_path * sizeof(in->path[0]));
+		if (in->n_path > 0)
+			result = route_add(g->table, &in->prefix, from, &path);
+		else
+			result = route_withdraw(g->table, &in->prefix, from, clock_now_ms());
+		/* A looping path replaces what this neighbour told before: it has no way for us
+		 * now. */
+		if (result == ROUTE_E_LOOP && in->n_path > 0)
+			result = route_withdraw(g->table, &in->prefix, from, clock_now_ms());
+		if (result == ROUTE_E_FULL)
+			return CHAN_R_LIMIT;
+		if (result < 0)
+			return CHAN_R_MEMORY;
+	}
+	neighbours_tell(g);
+	return CHAN_OK;
+}

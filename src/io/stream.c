@@ -1,0 +1,140 @@
+/* TCP sockets of the hops; see stream.h. */
+#include "io/stream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+enum { LISTEN_BACKLOG = 512 /* a thousand agents come back at once after a restart */ };
+
+static void set_int(int fd, int level, int option, int value)
+{
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static void tune(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, STREAM_DEAD_MS);
+	/* For v0 peers, which cannot be asked for a PONG: probe after 5 s, give up after 14. */
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, 5);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 3);
+	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+int stream_connect(const struct addr *to, uint16_t port, uint32_t mark, int *out_fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(to, port, &ss);
+	CLEANUP(fd_closep) int fd = -1;
+
+	fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_new(-errno);
+	/* Without its mark the link would be captured by its own rules: that one is not a comfort.
+	 */
+	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+		return err_new(-errno);
+	tune(fd);
+	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
+		return -errno; /* an everyday event while the gateway is away */
+	*out_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int stream_connect_result(int fd)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return err_new(-errno);
+	return -error;
+}
+
+static int listen_on(const struct addr *on, uint16_t port, bool v6_only, int *out_fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(on, port, &ss);
+	CLEANUP(fd_closep) int fd = -1;
+
+	fd = socket(on->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno; /* no IPv6 on this host: the caller tries IPv4 */
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (on->family == AF_INET6)
+		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+		return -errno;
+	*out_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int stream_listen(const struct addr *on, uint16_t port, int *out_fd)
+{
+	static const uint8_t zero[16];
+	struct addr any6 = addr_v6(zero), any4 = addr_v4(zero);
+	int r;
+
+	if (on->family != 0)
+		return listen_on(on, port, true, out_fd);
+	r = listen_on(&any6, port, false, out_fd);
+	if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)
+		return listen_on(&any4, port, true, out_fd);
+	return r;
+}
+
+int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *out_port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	CLEANUP(fd_closep) int fd = -1;
+
+	fd = accept4(listen_fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return errno == EAGAIN ? STREAM_E_AGAIN : -errno;
+	if (!addr_from_sockaddr((struct sockaddr *)&ss, out_peer, out_port))
+		return err_new(-EAFNOSUPPORT);
+	tune(fd);
+	*out_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int stream_readv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
+{
+	ssize_t n = readv(fd, iov, n_iov);
+
+	if (n == 0)
+		return STREAM_E_EOF;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? STREAM_E_AGAIN : -errno;
+	*out_n = (size_t)n;
+	return 0;
+}
+
+int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
+{
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n_iov };
+	ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? STREAM_E_AGAIN : -errno;
+	*out_n = (size_t)n;
+	return 0;
+}
+
+void stream_close(int fd, int reset)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	if (fd < 0)
+		return;
+	if (reset)
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}

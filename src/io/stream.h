@@ -1,0 +1,37 @@
+/*
+ * TCP sockets of the hops: non-blocking, close-on-exec, no Nagle, dead peers noticed by the kernel.
+ * Every option that is a comfort only is set with best effort: a LibOS may not have it.
+ */
+#ifndef ENG_IO_STREAM_H
+#define ENG_IO_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/addr.h"
+
+enum {
+	STREAM_E_AGAIN = 1, /* not now; ask the event loop */
+	STREAM_E_EOF,	    /* the peer has closed its side */
+};
+
+enum { STREAM_DEAD_MS = 14000 /* unanswered data for so long: the kernel gives the peer up */ };
+
+/* Starts to connect; the socket becomes writable when it is decided. mark 0 = none. */
+MUST_USE int stream_connect(const struct addr *to, uint16_t port, uint32_t mark, int *out_fd);
+MUST_USE int stream_connect_result(int fd); /* 0 connected, -errno why not */
+
+/* Listens; `on` none means every address, IPv4 and IPv6 on one socket where IPv6 exists. */
+MUST_USE int stream_listen(const struct addr *on, uint16_t port, int *out_fd);
+/* 0, STREAM_E_AGAIN, or -errno (of this connection or of the process: -EMFILE and the like). */
+MUST_USE int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *out_port);
+
+/* 0 with *out_n > 0, STREAM_E_AGAIN, STREAM_E_EOF (reading only), or -errno. */
+MUST_USE int stream_readv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
+MUST_USE int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
+
+/* Closes; with reset, what is still unsent is thrown away and the peer is told at once (RST). */
+void stream_close(int fd, int reset);
+
+#endif

@@ -1,7 +1,7 @@
 /*
  * Control frames of eng/1: a type byte, then one CBOR map with integer keys (docs/wire.md 4).
  * Unknown keys are skipped, a missing or ill-typed known key is an error, and so are trailing
- * bytes, duplicate keys, indefinite lengths and nesting beyond what the format has.
+ * bytes, keys that do not ascend (so duplicates too), indefinite lengths and deep nesting.
  */
 #ifndef ENG_WIRE_CONTROL_H
 #define ENG_WIRE_CONTROL_H
@@ -66,8 +66,7 @@ struct control_notice {
 	char text[CONTROL_TEXT_MAX + 1]; /* printable ASCII, for people */
 };
 
-/* Why a side leaves (GOAWAY: orderly, reconnect welcome) or closes (ERROR). Unknown codes are fine.
- */
+/* Why a side leaves (GOAWAY: orderly, come back) or closes (ERROR). Unknown codes are fine. */
 enum control_code {
 	CONTROL_CODE_NONE = 0,
 	CONTROL_CODE_SHUTDOWN = 1, /* GOAWAY: this side stops */
@@ -79,28 +78,33 @@ enum control_code {
 };
 
 enum {
-	CONTROL_E_MALFORMED =
-		1,	   /* not the CBOR that the specification asks for, or a bound exceeded */
-	CONTROL_E_VERSION, /* HELLO of a version this side does not speak */
+	CONTROL_E_MALFORMED = 1, /* not what the specification asks for, or a bound exceeded */
+	CONTROL_E_VERSION,	 /* HELLO of a version this side does not speak */
 };
 
-/* Decoders take the whole body, type byte included. 0, CONTROL_E_*, or -ENOMEM; output on 0 only.
- */
+/* Decoders take the whole body, type byte included. 0 or CONTROL_E_*; output on 0 only. */
 MUST_USE int control_parse_hello(struct span body, struct control_hello *out);
 MUST_USE int control_parse_routes(struct span body, struct control_routes *out);
-MUST_USE int control_parse_ping(struct span body, struct control_ping *out); /* PING or PONG */
-MUST_USE int control_parse_notice(struct span body,
-				  struct control_notice *out); /* GOAWAY or ERROR */
+/* PING or PONG */
+MUST_USE int control_parse_ping(struct span body, struct control_ping *out);
+/* GOAWAY or ERROR */
+MUST_USE int control_parse_notice(struct span body, struct control_notice *out);
 
 /*
  * Encoders write a whole frame, head included, into buf (FRAME_HEAD + FRAME_CONTROL_MAX bytes are
- * always enough) and set *out_n. 0, -ENOMEM, or -EMSGSIZE when it does not fit; the input must be
- * valid.
+ * always enough but for ROUTES) and set *out_n. 0, or -EMSGSIZE when it does not fit; the input
+ * must be valid. Nothing here allocates.
  */
 MUST_USE int control_put_hello(const struct control_hello *h, uint8_t *buf, size_t size,
 			       size_t *out_n);
 MUST_USE int control_put_routes(const struct control_routes *r, uint8_t *buf, size_t size,
 				size_t *out_n);
+/*
+ * Long paths may not fit into one frame: writes the routes from number `first` on, as many as do,
+ * and sets *out_next to the first that is left (n_routes: none is).
+ */
+MUST_USE int control_put_routes_some(const struct control_routes *r, size_t first, uint8_t *buf,
+				     size_t size, size_t *out_n, size_t *out_next);
 MUST_USE int control_put_ping(enum frame_type ping_or_pong, const struct control_ping *p,
 			      uint8_t *buf, size_t size, size_t *out_n);
 MUST_USE int control_put_notice(enum frame_type goaway_or_error, const struct control_notice *n,

@@ -15,8 +15,7 @@
 enum {
 	FRAME_HEAD = 4,	   /* bytes of the length field */
 	FRAME_MAX = 66000, /* bytes of a body: 64 KiB of packet and room for an eng/1 header */
-	FRAME_CONTROL_MAX =
-		4096, /* bytes of a control frame's body, so that it never holds up packets */
+	FRAME_CONTROL_MAX = 4096, /* bytes of a control frame, so that it never holds up packets */
 };
 
 /* The first byte of a body in eng/1. */
@@ -30,8 +29,7 @@ enum frame_type {
 	FRAME_GOAWAY = 6,
 	FRAME_ERROR = 7,
 	FRAME_PACKET_GSO = 8,
-	FRAME_PACKET =
-		0x40, /* not on the wire: what frame_type_of() calls an IPv4 or IPv6 packet */
+	FRAME_PACKET = 0x40, /* not on the wire: frame_type_of() calls IPv4 and IPv6 packets so */
 };
 
 enum {

@@ -25,8 +25,8 @@ enum {
 	 * smallest payload of a TCP segment, and by the number of UDP datagrams. The bounds are
 	 * Linux's own, so what a kernel emits is never refused: its least MSS is 48
 	 * (TCP_MIN_SND_MSS), less at most 40 bytes of options; UDP_MAX_SEGMENTS is 128. So the
-	 * worst frame becomes 8 K segments and 17 times its bytes, and small plain packets cost a
-	 * gateway as much.
+	 * worst frame becomes 8 K segments of 136 bytes: about what its sender could also have a
+	 * gateway do with small plain packets.
 	 */
 	GSO_SIZE_MIN = 8,      /* bytes of payload a TCP segment */
 	GSO_UDP_MAX = 128,     /* datagrams of one UDP_L4 packet */

@@ -403,8 +403,9 @@ class Chain:
 
     # The command lines, as a user would write them. Each program starts apart, for the fault tests.
 
-    GATE1 = ["--entg-connect", "tcp://10.77.2.2:6979"]
-    GATE2 = []
+    LISTEN = ["--entg-listen", "tcp://6979", "--enta-listen", "tcp://6980"]
+    GATE1 = LISTEN + ["--entg-connect", "tcp://10.77.2.2:6979"]
+    GATE2 = LISTEN
     AGENT_C = ["--entg-connect", "tcp://10.77.1.2:6980", "--tun-addr", "192.168.0.1"]
     AGENT_S = ["--entg-connect", "tcp://10.77.3.1:6980", "--tun-addr", "192.168.0.254"]
 

@@ -73,7 +73,7 @@ def test_several_original_agents_at_one_gateway(bare):
     """The original refuses a second agent; ours takes v0 agents beside each other."""
     third = bare.net.host("third")
     bare.net.link(bare.gate1, third, 9)
-    bare.start_entg1(args=["--compat"])
+    bare.start_entg1(args=bare.LISTEN + ["--compat"])
     agents = [agent(bare.client, "10.77.1.2:6980", "192.168.0.1"),
               agent(third, "10.77.9.1:6980", "192.168.0.2")]
     # The second one says something, so its address is known.

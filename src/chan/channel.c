@@ -296,7 +296,8 @@ int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	if (r < 0)
 		return err_pass(r);
 	chan_step(*out, CHAN_EV_ACCEPT);
-	event_add((*out)->ev_read, NULL);
+	if (event_add((*out)->ev_read, NULL) < 0)
+		chan_close(*out, CHAN_R_MEMORY);
 	return 0;
 }
 
@@ -313,7 +314,8 @@ int chan_connect(struct chan_loop *l, const struct chan_config *cfg, const struc
 		return err_pass(r);
 	(*out)->dialled = true;
 	chan_step(*out, CHAN_EV_CONNECT);
-	event_add((*out)->ev_write, NULL);
+	if (event_add((*out)->ev_write, NULL) < 0)
+		chan_close(*out, CHAN_R_MEMORY);
 	return 0;
 }
 

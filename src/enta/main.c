@@ -184,6 +184,7 @@ int main(int argc, char **argv)
 		say_failed("prepare the capture", r, message);
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE; /* what was asked, or what there is */
 	}
+	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may leave before we do */
 	sandbox_raise_file_limit();
 	return o.command == ENTA_GUARD ? guard(&o, c) : run(&o, c);
 }

@@ -182,6 +182,7 @@ int main(int argc, char **argv)
 		r = check(&cfg);
 	if (r != 0)
 		return EXIT_USAGE;
+	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may leave before we do */
 	sandbox_raise_file_limit();
 	return run(&cfg) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

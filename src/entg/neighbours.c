@@ -24,7 +24,7 @@ static void send_routes(struct peer *to, const struct control_routes *r)
 	size_t next = 0, n;
 
 	while (next < r->n_routes && chan_state(to->c) == CHAN_OPEN) {
-		if (control_put_routes_some(r, next, &next, buf, sizeof(buf), &n) != 0) {
+		if (control_put_routes_some(r, next, buf, sizeof(buf), &n, &next) != 0) {
 			chan_close(to->c, CHAN_R_MEMORY);
 			return;
 		}

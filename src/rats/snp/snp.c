@@ -7,9 +7,8 @@
  * root, in time and not revoked; that the certificate is the one of this chip, product and TCB
  * (snp_chain.c); the signature; and that the TCBs are in the order that firmware guarantees.
  *
- * The TCB bytes mean different things on different products, so claims about single components
- * are stated after the certificate has said which product it is. Not checked: launch_tcb (a guest
- * that migrated may have been launched elsewhere), and reserved bits.
+ * Not checked: launch_tcb (a guest that migrated may have been launched elsewhere), and reserved
+ * bits.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -17,6 +16,7 @@
 
 #include "base/err.h"
 #include "rats/snp/snp_chain.h"
+#include "rats/snp/snp_rules.h"
 #include "rats/verifier.h"
 
 enum { SIG_ALGO_ECDSA_P384_SHA384 = 1, EVIDENCE_MAX_SNP = SNP_REPORT_SIZE + SNP_TABLE_MAX };
@@ -66,6 +66,23 @@ static void claim_tcbs(struct claims *c, const struct snp_report *r)
 		      r->committed_build);
 }
 
+/*
+ * The numbers in the reported TCB, in the order that the CPUID fields tell. Version 2 has none, but
+ * the products of its time agree on the order; snp_chain.c holds it to one of them.
+ */
+static void claim_svns(struct claims *c, const struct snp_report *r)
+{
+	enum snp_product product = snp_report_product(r);
+	struct snp_tcb tcb = snp_tcb_decode(product, r->reported_tcb);
+
+	if (product == SNP_PRODUCT_TURIN)
+		claims_add_uint(c, "fmc_svn", tcb.fmc);
+	claims_add_uint(c, "bootloader_svn", tcb.bootloader);
+	claims_add_uint(c, "tee_svn", tcb.tee);
+	claims_add_uint(c, "snp_svn", tcb.snp);
+	claims_add_uint(c, "microcode_svn", tcb.microcode);
+}
+
 static void claim_later_versions(struct claims *c, const struct snp_report *r)
 {
 	struct span raw = r->raw, launch, current;
@@ -102,6 +119,7 @@ static void claim_report(struct claims *c, const struct snp_report *r)
 	claims_add_bytes(c, "report_id_ma", r->report_id_ma);
 	claims_add_bytes(c, "chip_id", r->chip_id);
 	claim_tcbs(c, r);
+	claim_svns(c, r);
 	claim_later_versions(c, r);
 }
 
@@ -110,12 +128,6 @@ static void claim_cert(struct claims *c, const struct snp_cert *cert)
 	claims_add_text(c, "product", snp_product_name(cert->product));
 	if (cert->kind == SNP_KEY_VLEK)
 		claims_add_text(c, "csp_id", cert->csp_id);
-	if (cert->product == SNP_PRODUCT_TURIN)
-		claims_add_uint(c, "fmc_svn", cert->tcb.fmc);
-	claims_add_uint(c, "bootloader_svn", cert->tcb.bootloader);
-	claims_add_uint(c, "tee_svn", cert->tcb.tee);
-	claims_add_uint(c, "snp_svn", cert->tcb.snp);
-	claims_add_uint(c, "microcode_svn", cert->tcb.microcode);
 }
 
 static bool check_format(const struct appraisal *a, struct snp_report *r, struct span *out_table,
@@ -200,56 +212,7 @@ static bool snp_detect(struct span body)
 	return span_take(&body, SNP_REPORT_SIZE, &report) && snp_report_parse(report, &r);
 }
 
-#define CODE(name)                                                                                 \
-	{                                                                                          \
-		.key = name, .kind = RULE_BYTES, .size = 48, .check = RTLS_CHECK_MEASUREMENT,      \
-		.flags = RULE_PIN, .group = "code"                                                 \
-	}
-#define TCB_MIN(name)                                                                              \
-	{                                                                                          \
-		.key = name "_svn_min", .claim = name "_svn", .kind = RULE_UINT_MIN,               \
-		.check = RTLS_CHECK_TCB, .flags = RULE_PIN, .group = "tcb"                         \
-	}
-#define BYTES(name, n, what)                                                                       \
-	{                                                                                          \
-		.key = name, .kind = RULE_BYTES, .size = n, .check = what                          \
-	}
-#define OF_KIND(k, name, what)                                                                     \
-	{                                                                                          \
-		.key = name, .kind = k, .check = what                                              \
-	}
-
-static const struct rule rules[] = {
-	CODE("measurement"),
-	CODE("id_key_digest"),
-	CODE("author_key_digest"),
-	TCB_MIN("bootloader"),
-	TCB_MIN("tee"),
-	TCB_MIN("snp"),
-	TCB_MIN("microcode"),
-	TCB_MIN("fmc"),
-	{ .key = "vmpl",
-	  .kind = RULE_UINT,
-	  .check = RTLS_CHECK_CONFIG,
-	  .flags = RULE_PIN,
-	  .group = "vmpl" },
-	OF_KIND(RULE_ALLOW, "debug", RTLS_CHECK_DEBUG),
-	OF_KIND(RULE_ALLOW, "migration", RTLS_CHECK_CONFIG),
-	OF_KIND(RULE_REQUIRE, "single_socket", RTLS_CHECK_CONFIG),
-	OF_KIND(RULE_REQUIRE, "ciphertext_hiding", RTLS_CHECK_CONFIG),
-	OF_KIND(RULE_REQUIRE, "tcb_committed", RTLS_CHECK_TCB),
-	BYTES("host_data", 32, RTLS_CHECK_CONFIG),
-	BYTES("family_id", 16, RTLS_CHECK_CONFIG),
-	BYTES("image_id", 16, RTLS_CHECK_CONFIG),
-	{ .key = "guest_svn_min",
-	  .claim = "guest_svn",
-	  .kind = RULE_UINT_MIN,
-	  .check = RTLS_CHECK_CONFIG },
-	BYTES("chip_id", 64, RTLS_CHECK_PLATFORM),
-	OF_KIND(RULE_TEXT, "csp_id", RTLS_CHECK_PLATFORM),
-	OF_KIND(RULE_TEXT, "product", RTLS_CHECK_PLATFORM),
-	OF_KIND(RULE_TEXT, "signing_key", RTLS_CHECK_SIGNER),
-};
+static const struct rule rules[] = { SNP_RULES };
 
 const struct verifier verifier_snp = {
 	.name = "snp",

@@ -188,11 +188,10 @@ static bool check_chain(const struct appraisal *a, const struct chain *c,
 			const struct snp_cert *info, struct rtls_verdict *v)
 {
 	const struct rtls_collateral *theirs = a->rules.from_peer ? a->endorsements : NULL;
-	const struct chain issuers = { .cert = { c->cert[1], c->cert[2] }, .n = ISSUERS };
 
 	return chain_check(c, a->roots->amd, a->roots->n_amd, "AMD", v) &&
 	       check_names(c, info, a->roots, v) && chain_check_time(c, a->now, "AMD", v) &&
-	       chain_check_revocation(&issuers, a->collateral, theirs, &a->rules, a->now, v);
+	       crl_check(c->cert[1], c->cert[2], a->collateral, theirs, &a->rules, a->now, v);
 }
 
 static bool check_leaf(const struct snp_report *r, const struct snp_cert *c, struct rtls_verdict *v)
@@ -222,6 +221,7 @@ static bool verify(const struct appraisal *a, const struct snp_report *r, const 
 	const char *why = "";
 	X509 *leaf = find_leaf(p, r);
 	EVP_PKEY *key;
+	bool ok;
 
 	if (!leaf)
 		return verdict_missing(v, RTLS_CHECK_CHAIN, "certificate of the report's key",
@@ -229,8 +229,8 @@ static bool verify(const struct appraisal *a, const struct snp_report *r, const 
 				       r->signing_key == SNP_KEY_VLEK ? "VLEK" : "VCEK");
 	X509_up_ref(leaf);
 	c->cert[c->n++] = leaf;
-	if (!verdict_check(v, RTLS_CHECK_CHAIN, snp_cert_parse(leaf, out_cert, &why),
-			   "certificate of the report's key", "%s", why))
+	ok = snp_cert_parse(leaf, out_cert, &why);
+	if (!verdict_check(v, RTLS_CHECK_CHAIN, ok, "certificate of the report's key", "%s", why))
 		return false;
 	if (!complete(p, out_cert->product, c, v) || !check_chain(a, c, out_cert, v) ||
 	    !check_leaf(r, out_cert, v))

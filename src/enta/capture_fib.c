@@ -80,15 +80,17 @@ int fib_check_owner(const struct fib *f)
 
 static int add_marker(const struct fib *f, int family, uint32_t offset)
 {
-	struct netlink_rule end = {
+	struct netlink_rule mark = {
 		.family = family,
 		.priority = f->priority + offset,
 		.action = NETLINK_NOP,
 		.fwmark = f->hash,
 		.fwmask = UINT32_MAX,
 	};
+	uint32_t there;
+	int r = netlink_rule_mark(f->netlink, family, mark.priority, &there);
 
-	return netlink_rule_add(f->netlink, &end);
+	return r > 0 ? netlink_rule_add(f->netlink, &mark) : err_pass(r);
 }
 
 static struct netlink_rule lookup(const struct fib *f, int family)

@@ -197,6 +197,10 @@ int netlink_route_add(struct netlink *n, const struct netlink_route *r)
 	return change(n, h);
 }
 
+/*
+ * Not with NLM_F_EXCL: the kernel compares only what the new rule names, and so takes "everything"
+ * for the same as "everything to 10.0.0.0/8" and does not add it.
+ */
 int netlink_rule_add(struct netlink *n, const struct netlink_rule *r)
 {
 	static const uint8_t actions[] = {
@@ -207,9 +211,8 @@ int netlink_rule_add(struct netlink *n, const struct netlink_rule *r)
 	};
 	uint8_t buf[MESSAGE_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
 	struct fib_rule_port_range dport = { .start = r->dport_min, .end = r->dport_max };
-	struct nlmsghdr *h = request(buf, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+	struct nlmsghdr *h = request(buf, RTM_NEWRULE, NLM_F_CREATE);
 	struct fib_rule_hdr *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
-	int ret;
 
 	m->family = (uint8_t)r->family;
 	m->action = actions[r->action];
@@ -235,8 +238,7 @@ int netlink_rule_add(struct netlink *n, const struct netlink_rule *r)
 		mnl_attr_put_u32(h, FRA_FWMARK, r->fwmark);
 		mnl_attr_put_u32(h, FRA_FWMASK, r->fwmask);
 	}
-	ret = talk(n, h, NULL, NULL);
-	return ret < 0 && ret != -EEXIST ? err_new(ret) : 0;
+	return change(n, h);
 }
 
 /* What a dump found: copies of the messages that each() chose, one behind the other. */

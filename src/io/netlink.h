@@ -54,8 +54,7 @@ struct netlink_rule {
 	uint32_t fwmark, fwmask;       /* mask 0 = any */
 };
 
-/* Rules of one priority are asked in the order in which they were added; a second one that says the
- * same is not added. */
+/* Rules of one priority are asked in the order in which they were added; twice adds two. */
 MUST_USE int netlink_rule_add(struct netlink *n, const struct netlink_rule *r);
 /* Deletes every rule of ours (NETLINK_PROTOCOL) with priority in [min, max]. */
 MUST_USE int netlink_rule_flush(struct netlink *n, int family, uint32_t min, uint32_t max);

@@ -46,6 +46,18 @@ static inline void bag_add_vector(struct rtls_collateral *c, const char *name)
 	vector_free(s);
 }
 
+/* A sealed bag of these vectors, ended by NULL. */
+static inline struct rtls_collateral *bag_of(const char *const names[])
+{
+	struct rtls_collateral *c;
+
+	assert_int_equal(rtls_collateral_new(&c), 0);
+	for (; *names; names++)
+		bag_add_vector(c, *names);
+	assert_int_equal(rtls_collateral_seal(c), 0);
+	return c;
+}
+
 /* Runs a verifier; the caller frees the verdict. */
 static inline struct rtls_verdict *run_verifier(const struct verifier *vf,
 						const struct appraisal *a)

@@ -57,20 +57,9 @@ static void compare_claims(const struct rtls_verdict *v, const json_t *claims)
 	}
 }
 
-static struct rtls_collateral *bag_of(const char *cert)
-{
-	struct rtls_collateral *c;
-
-	assert_int_equal(rtls_collateral_new(&c), 0);
-	if (cert)
-		bag_add_vector(c, cert);
-	assert_int_equal(rtls_collateral_seal(c), 0);
-	return c;
-}
-
 static struct rtls_verdict *appraise_file(const char *file, const char *cert, int64_t now)
 {
-	struct rtls_collateral *bag = bag_of(cert);
+	struct rtls_collateral *bag = bag_of((const char *const[]){ cert, NULL });
 	struct span body = vector_read(file);
 	struct appraisal a = {
 		.body = body,

@@ -170,7 +170,7 @@ def main():
         if "eng" in ways:
             span = f"{PORTS['eng']}-{PORTS['eng'] + 9}"
             chain.start(capture=(f"tcp/{chain.SERVER}:{span}=192.168.0.254",),
-                        replay=(f"tcp/:{span}",))
+                        replay=(f"tcp/:{span}", "icmp/"))
         if "stunnel" in ways:
             start_stunnel(chain, net.tmp)
         results = {w: {} for w in ways}

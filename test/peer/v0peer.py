@@ -100,7 +100,7 @@ def endpoint(text):
 
 
 def say(*words):
-    print(*words, file=sys.stderr, flush=True)
+    os.write(2, (" ".join(map(str, words)) + "\n").encode())  # one call: lines never mix
 
 
 def connect(where):

@@ -28,6 +28,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct rtls_policy;
 struct rtls_collateral;
 struct rtls_verdict;
@@ -88,7 +90,7 @@ bool rtls_policy_is_insecure(const struct rtls_policy *policy);
 
 /*
  * Collateral. New, add or load as often as needed, seal once; then read-only. What an item is, is
- * recognised by its content (rats-tls-collateral(7) in rats-policy(5)). An item that is not
+ * recognised by its content (rats-policy(5)). An item that is not
  * recognised is kept for the verifiers, which ignore what they cannot use.
  */
 int rtls_collateral_new(struct rtls_collateral **out);
@@ -159,10 +161,17 @@ char *rtls_verdict_json(const struct rtls_verdict *verdict);
 bool rtls_policy_allows_prefix(const struct rtls_policy *policy, const struct rtls_verdict *verdict,
 			       const uint8_t *address, size_t n, unsigned prefix_len);
 
-/* Decodes without any trust: the verdict has claims, its result is UNDECIDED or REJECTED. */
-int rtls_inspect(const void *evidence, size_t n, struct rtls_verdict **out);
+/*
+ * Decodes and checks without a policy, so without any trust: the verdict has the claims and the
+ * checks as far as they came; its result is UNDECIDED or REJECTED. collateral and context may
+ * be NULL: then what needs them stays undecided.
+ */
+int rtls_inspect(const struct rtls_collateral *collateral, const void *evidence, size_t n,
+		 const struct rtls_context *context, struct rtls_verdict **out);
 /* A policy that accepts exactly the verdict's claims, or with any = true every value. free() it. */
 char *rtls_policy_suggest(const struct rtls_verdict *verdict, bool any);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -47,13 +47,15 @@ static void consider(struct choice *best, const struct rtls_collateral *bag, X50
 	}
 }
 
-/* A short name for people: the CN of the issuer. */
+/* A short name for people: the CN of the issuer, or all of it. */
 static void crl_title(X509 *issuer, char *out, size_t size)
 {
-	char cn[64] = "?";
+	X509_NAME *subject = X509_get_subject_name(issuer);
+	char name[64] = "?";
 
-	X509_NAME_get_text_by_NID(X509_get_subject_name(issuer), NID_commonName, cn, sizeof(cn));
-	snprintf(out, size, "CRL of %s", cn);
+	if (X509_NAME_get_text_by_NID(subject, NID_commonName, name, sizeof(name)) < 0)
+		X509_NAME_oneline(subject, name, sizeof(name));
+	snprintf(out, size, "CRL of %s", name);
 }
 
 bool crl_check(X509 *x, X509 *issuer, const struct rtls_collateral *a,

@@ -6,6 +6,7 @@
 #ifndef ENG_RATS_EVIDENCE_H
 #define ENG_RATS_EVIDENCE_H
 
+#include <openssl/x509.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,25 +33,26 @@ enum {
 	REPORT_DATA_SIZE = 64,
 };
 
-/* How the report data ties the evidence to the rest of the file that held it. */
 struct evidence {
 	uint64_t tag;		   /* EVIDENCE_TAG_NONE: bare */
 	struct span body;	   /* the quote, report, map or token */
 	struct span claims_buffer; /* p == NULL: none */
 	struct span endorsements;  /* the certificate's 2.23.133.5.4.2, raw; p == NULL: none */
 	/*
-	 * Report data that the holder demands: SHA-256 of the claims buffer, or of the
-	 * certificate's key. bound_n is 0 when the file demands nothing.
+	 * Report data that the rest of the file demands, any one of n_bound: SHA-256 of the claims
+	 * buffer, or of the certificate's key (legacy extensions: as SPKI or as PKCS #1).
 	 */
-	uint8_t bound[REPORT_DATA_SIZE];
-	size_t bound_n;
+	size_t n_bound;
+	uint8_t bound[2][REPORT_DATA_SIZE];
 	bool is_certificate;
-	struct span owned; /* DER made from PEM; freed by evidence_deinit() */
+	int64_t not_before, not_after; /* of the certificate */
+	X509 *cert;		       /* owns what the spans of a certificate borrow from */
 };
 
 /*
- * Finds the evidence in a file; spans borrow from `file` (and from e->owned). Failures are
- * recorded in v (FORMAT, or BINDING for a certificate whose key or signature does not fit).
+ * Finds the evidence in a file; spans borrow from `file` and from e->cert. Failures are
+ * recorded in v: FORMAT, or SIGNATURE and BINDING for a certificate whose signature or key does
+ * not fit.
  * Returns whether e is usable; `e` may be deinitialised either way.
  */
 bool evidence_find(struct span file, struct evidence *e, struct rtls_verdict *v);

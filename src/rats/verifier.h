@@ -95,7 +95,4 @@ const struct verifier *verifier_find(const char *name); /* NULL: none */
 /* The one that recognises the evidence; NULL: none does. */
 const struct verifier *verifier_detect(const struct evidence *e);
 
-/* tdx_quote_verify() on bytes inside other evidence (Azure): the same checks and claims. */
-#define VERIFY_NESTED(verifier, a, v) ((verifier).verify((a), (v)))
-
 #endif

@@ -95,8 +95,11 @@ static const char *subject_of(X509 *x, char out[160])
 	return out;
 }
 
-/* What a certificate must be by itself; i is its place, 0 for the leaf. */
-static const char *cert_defect(X509 *x, size_t i)
+/*
+ * What a certificate must be by itself; i is its place, 0 for the leaf. A pinned root is its key:
+ * what its certificate says about path lengths is not heeded (Intel's of 2018 says 0).
+ */
+static const char *cert_defect(X509 *x, size_t i, bool is_pinned)
 {
 	uint32_t flags = X509_get_extension_flags(x);
 
@@ -108,7 +111,7 @@ static const char *cert_defect(X509 *x, size_t i)
 		return NULL;
 	if (X509_check_ca(x) != 1)
 		return "is not a CA";
-	if (X509_get_pathlen(x) >= 0 && X509_get_pathlen(x) < (long)i - 1)
+	if (!is_pinned && X509_get_pathlen(x) >= 0 && X509_get_pathlen(x) < (long)i - 1)
 		return "has more certificates below it than its path length allows";
 	return NULL;
 }
@@ -137,7 +140,7 @@ bool chain_check(const struct chain *c, const struct key_pin *pins, size_t n_pin
 	for (i = 0; i < c->n && !defect; i++) {
 		X509 *issuer = i + 1 < c->n ? c->cert[i + 1] : top;
 
-		defect = cert_defect(c->cert[i], i);
+		defect = cert_defect(c->cert[i], i, pins && issuer == c->cert[i]);
 		if (!defect)
 			defect = issue_defect(c->cert[i], issuer);
 	}

@@ -30,8 +30,6 @@ ip rule add priority 15893 from 10.9.9.9 lookup 77
 ip rule add priority 100 fwmark 0x454e47 lookup 77
 ip -6 rule add priority 15893 to 2001:db8:9::/48 lookup 77
 ip route add 10.9.0.0/16 dev lo table 77
-ip route add 10.8.0.0/16 dev lo table 691473 metric 5 proto static
-ip route del 10.8.0.0/16 dev lo table 691473 metric 5
 ip -6 route add 2001:db8:9::/48 dev lo table 77
 """
 
@@ -231,7 +229,7 @@ def test_no_leak_at_any_moment_of_restarts(world):
 
 def test_tunnel_carries_and_sets_the_source(world):
     keep = wire_services(world) + [service(world.s, 7)]
-    p = world.run(world.a, *A_ADDR, "--capture", "7")
+    p = world.run(world.a, *A_ADDR, "--addr", "fd00::1/64", "--capture", "7", "--capture", "tcp/:9")
     world.run(world.s, *S_ADDR, "--replay", "7")
     assert "captures tcp any -> port 7, to 192.168.0.254:6978 via eng0; IPv6 is refused\n" in p.said
     with nothing_in_the_clear(world.a), nothing_in_the_clear(world.s):
@@ -239,7 +237,8 @@ def test_tunnel_carries_and_sets_the_source(world):
         assert ask(world.a, "203.0.113.9", 7) == "192.168.0.1 hi"
         # An application that chose another address speaks from the TUN's all the same.
         assert ask(world.a, "10.77.1.2", 7, source="10.77.1.1") == "192.168.0.1 hi"
-        assert ask(world.a, "fd77:1::2", 7) in REFUSED
+        # It could enter the TUN, but not be redirected to an IPv4 address.
+        assert ask(world.a, "fd77:1::2", 7) == "ENETUNREACH"
     # The agent's own link passes by, other ports too, and this host's own services.
     assert ask(world.a, "10.77.1.2", 7, mark=MARK) == "10.77.1.1 hi"
     assert ask(world.a, "10.77.1.2", 8) == "10.77.1.1 hi"
@@ -306,14 +305,72 @@ def test_inwards_only_what_is_replayed(world):
     assert keep
 
 
+@contextlib.contextmanager
+def nothing_into_the_tun(host, expression):
+    sniffer = netns.Sniffer(host, "eng0", f"({expression}) or udp port 4444")
+    yield
+    with host.sock(socket.AF_INET, socket.SOCK_DGRAM) as u:
+        u.sendto(b"seen", ("192.168.0.99", 4444))
+    n = sniffer.stop()
+    assert n == 1, sniffer.text()
+
+
+def udp_packet(source, port, destination, dport, data):
+    """A UDP/IPv4 packet behind its empty virtio_net_hdr."""
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(data), 0, 0, 64, 17, 0,
+                       socket.inet_aton(source), socket.inet_aton(destination))
+    total = sum(struct.unpack("!10H", head))
+    total = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    head = head[:10] + struct.pack("!H", total) + head[12:]
+    return bytes(10) + head + struct.pack("!HHHH", port, dport, 8 + len(data), 0) + data
+
+
+def test_no_packet_from_the_tun_enters_a_flow_of_the_cable(world):
+    """It bears the addresses and ports of an established flow, but came by another way."""
+    world.run(world.s, *S_ADDR, "--capture", "any/10.77.2.0/24", "--replay", "udp/:5000")
+    keep = [service(world.wire, 9, UDP), service(world.s, 5000, UDP)]
+    with world.s.sock(socket.AF_INET, UDP) as u:
+        u.setsockopt(socket.SOL_SOCKET, SO_MARK, MARK)
+        u.bind(("10.77.2.1", 4000))
+        u.connect(("10.77.2.2", 9))
+        u.settimeout(5)
+        u.send(b"hi")
+        assert u.recv(100).endswith(b"hi")  # established, by the cable
+        tun = world.ends[0]
+        tun.send(udp_packet("10.77.2.2", 9, "10.77.2.1", 4000, b"forged"))
+        tun.settimeout(5)
+        while (answer := tun.recv(70000))[19] != 1:  # ICMP: refused; so it was handled
+            pass
+        u.settimeout(0.2)
+        with pytest.raises(socket.timeout):
+            u.recv(100)
+    tun.send(udp_packet("192.168.0.1", 9, "192.168.0.254", 5000, b"replayed"))  # such a one is let in
+    while not (answer := tun.recv(70000)).endswith(b"replayed"):
+        pass
+    assert keep
+
+
+def test_a_foreign_rule_cannot_lead_a_redirected_flow_astray(world):
+    world.run(world.a, *A_ADDR, "--capture", "7")
+    world.a.run("ip", "rule", "add", "priority", "50", "to", "192.168.0.254", "lookup", "main")
+    with nothing_in_the_clear(world.a):
+        assert ask(world.a, "10.77.1.2", 7, timeout=1.5) != "192.168.0.1 hi"
+
+
 def test_strangers_on_the_cable(world):
-    """Neither redirected, nor let at the TUN's addresses; ordinary services answer them as ever."""
+    """Neither redirected, nor let at the TUN's addresses, nor routed into the TUN; ordinary services
+    answer them as ever."""
     keep = [service(world.s, 7)]
     world.run(world.s, *S_ADDR, "--replay", "7")
     world.wire.run("ip", "route", "add", "192.168.0.254", "via", "10.77.2.1")
     assert ask(world.wire, "10.77.2.1", 6978) == "ECONNREFUSED"
-    assert ask(world.wire, "192.168.0.254", 7, timeout=1.5) == "timeout"
-    assert ask(world.wire, "192.168.0.254", 6978, timeout=1.5) == "timeout"
+    world.wire.run("ip", "route", "add", "192.168.0.1", "via", "10.77.2.1")
+    world.s.run("ip", "route", "add", "192.168.0.1", "dev", "eng0")
+    world.s.sysctl("net.ipv4.ip_forward", 1)
+    with nothing_into_the_tun(world.s, "tcp or udp port 5555"):
+        assert ask(world.wire, "192.168.0.254", 7, timeout=1.5) == "timeout"
+        assert ask(world.wire, "192.168.0.254", 6978, timeout=1.5) == "timeout"
+        assert ask(world.wire, "192.168.0.1", 5555, UDP, timeout=0.5) == "timeout"
     assert ask(world.wire, "10.77.2.1", 7) == "10.77.2.2 hi"
     assert keep
 
@@ -335,12 +392,16 @@ def test_replies_of_a_service_do_not_leave_in_the_clear(world):
 
 
 def test_flow_from_before_the_start_is_cut(world):
+    """A firewall that tracks connections knows it, so no translation applies to it any more."""
+    for line in ("table inet fw", "chain inet fw in { type filter hook input priority 0 ; }",
+                 "rule inet fw in ct state established accept"):
+        world.a.run("nft", "add", *line.split())
     listener = world.wire.listen(7)
     c = world.a.connect("10.77.1.2", 7)
     served, _ = listener.accept()
     world.run(world.a, *A_ADDR, "--capture", "7")
     world.run(world.s, *S_ADDR, "--replay", "7")
-    with nothing_in_the_clear(world.a), nothing_in_the_clear(world.s):
+    with nothing_in_the_clear(world.a), nothing_into_the_tun(world.a, "tcp"):
         with contextlib.suppress(OSError):
             c.sendall(b"secret")
         assert not select.select([served], [], [], 1)[0]
@@ -412,7 +473,7 @@ def test_two_instances(world):
 
 
 def test_names_that_share_a_place_are_told_apart(world):
-    """enta and n3703 hash to one slot: the second is refused, and changes nothing."""
+    """Two names that hash to one slot: the second is refused, and changes nothing."""
     def slot(name):
         h = 2166136261
         for byte in name.encode():

@@ -33,7 +33,7 @@ static bool get_time(const json_t *payload, const char *name, int64_t fallback, 
 static bool check_lifetime(const json_t *payload, int64_t now, struct rtls_verdict *v)
 {
 	char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], at[TIME_TEXT_MAX];
-	int64_t iat, nbf, exp;
+	int64_t iat = 0, nbf = 0, exp = 0;
 
 	if (!verdict_check(v, RTLS_CHECK_FORMAT,
 			   json_object_get(payload, "exp") && get_time(payload, "exp", 0, &exp) &&

@@ -407,6 +407,21 @@ def test_flow_from_before_the_start_is_cut(world):
         assert not select.select([served], [], [], 1)[0]
 
 
+@pytest.mark.parametrize("address", ["10.99.0.5", "2001:db8::5"])
+def test_a_connection_does_not_go_on_in_the_clear_after_a_stop(world, address):
+    listener = world.s.listen(80, "::", socket.AF_INET6)
+    p = world.run(world.a, *A_ADDR, "--addr", "fd00::1/64", "--capture", "any/10.99.0.0/16",
+                  "--capture", "any/2001:db8::/64", "--drop")
+    world.run(world.s, *S_ADDR, "--addr", "fd00::2/64", "--replay", "tcp/:80")
+    c = world.a.connect(address, 80)
+    served, _ = listener.accept()
+    with nothing_in_the_clear(world.a, "port 80"):
+        p.stop()
+        with contextlib.suppress(OSError):
+            c.sendall(b"secret")
+        assert not select.select([served], [], [], 1)[0]
+
+
 def test_icmp_echo_is_captured_and_answers_are_not(world):
     world.run(world.a, *A_ADDR, "--addr", "fd00::1/64", "--capture", "icmp/")
     world.run(world.s, *S_ADDR, "--addr", "fd00::2/64", "--replay", "icmp/")

@@ -1,7 +1,7 @@
 """2: an original ENTA or ENTG at either end of our chain, in every combination.
 
-The v0 peers end themselves with status 3 on anything that is not v0 or larger than the MTU, so that
-they are still alive shows that nothing else was sent to them.
+The v0 peers end themselves with status 3 on anything that is not v0, so that they are still alive
+shows that nothing else was sent to them.
 """
 
 import itertools

@@ -361,14 +361,18 @@ char *dcap_tcb_info(const struct dcap *d)
 			      "3",
 			      "\"tcbStatus\":\"UpToDate\"") "]},"
 							    "{\"id\":\"TDX_01\"," MODULE
-							    ",\"tcbLevels\":[" ISV("5", "\"tcbStatu"
-											"s\":"
-											"\"UpToDate"
-											"\"") "," ISV(
-								    "2",
-								    "\"tcbStatus\":\"OutOfDate\","
-								    "\"advisoryIDs\":[\"INTEL-SA-"
-								    "01099\"]") "]}],",
+							    ",\"tcbLevels\":[" ISV(
+								    "5",
+								    "\"tcbStatu"
+								    "s\":"
+								    "\"UpToDate"
+								    "\"") "," ISV("2",
+										  "\"tcbStatus\":"
+										  "\"OutOfDate\","
+										  "\"advisoryIDs\":"
+										  "[\"INTEL-SA-"
+										  "01099\"]") "]}]"
+											      ",",
 		      f);
 	fputs("\"tcbLevels\":[", f);
 	print_level(f, tdx, 7, 13, "\"tcbStatus\":\"UpToDate\"");

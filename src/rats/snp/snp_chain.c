@@ -197,11 +197,14 @@ static bool check_chain(const struct appraisal *a, const struct chain *c,
 static bool check_leaf(const struct snp_report *r, const struct snp_cert *c, struct rtls_verdict *v)
 {
 	enum snp_product said = snp_report_product(r);
+	/* Version 2 does not say, but only two products' firmware ever wrote it. */
+	bool fits = r->version < 3
+			    ? c->product == SNP_PRODUCT_MILAN || c->product == SNP_PRODUCT_GENOA
+			    : c->product == said;
 
-	if (r->version >= 3 && !verdict_check(v, RTLS_CHECK_BINDING, said == c->product, "product",
-					      "certificate is for %s, CPUID %02x/%02x says %s",
-					      snp_product_name(c->product), r->cpuid_family,
-					      r->cpuid_model, snp_product_name(said)))
+	if (!verdict_check(v, RTLS_CHECK_BINDING, fits, "product",
+			   "the certificate is for %s, the report of version %u by CPUID for %s",
+			   snp_product_name(c->product), r->version, snp_product_name(said)))
 		return false;
 	/* A chip may be told to hide its number (MASK_CHIP_ID); a VLEK is not one chip's. */
 	if (c->kind == SNP_KEY_VCEK && is_zero(r->chip_id))

@@ -41,6 +41,8 @@ enum {
 	CHAN_DEAD_MS = 13000,  /* nothing heard: with the 1 s tick, noticed within 15 s */
 	CHAN_STUCK_MS = 10000, /* a queue that does not move */
 	CHAN_DRAIN_MS = 500,
+	CHAN_POLL_US =
+		50, /* chan_loop_run(): longer than a hop's turn, shorter than anybody notices */
 };
 
 enum chan_protocol { CHAN_PROTOCOL_NONE = 0, CHAN_PROTOCOL_V0, CHAN_PROTOCOL_ENG1 };
@@ -144,6 +146,12 @@ void chan_loop_free(struct chan_loop *l); /* every channel must be gone */
 struct event_base *chan_loop_base(const struct chan_loop *l);
 const struct control_hello *chan_loop_own(const struct chan_loop *l);
 void chan_loop_set_features(struct chan_loop *l, uint32_t features); /* for HELLOs from now on */
+/*
+ * Runs the event loop until it is told to end. After a packet it looks for the next one for poll_us
+ * microseconds, giving way to every other process, before it sleeps: waking a sleeping processor
+ * costs more than all the work on a small packet. An idle loop sleeps.
+ */
+void chan_loop_run(struct chan_loop *l, unsigned poll_us);
 /* Closes every channel: open ones get GOAWAY and CHAN_DRAIN_MS to take what is queued. */
 void chan_loop_drain(struct chan_loop *l);
 size_t chan_loop_count(const struct chan_loop *l);

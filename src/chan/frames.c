@@ -54,6 +54,7 @@ static enum chan_reason on_packet(struct chan *c, struct span frame, struct span
 		r = ip_parse(body, &p.info);
 	if (r != 0)
 		return CHAN_R_PACKET + r;
+	c->loop->n_packets++;
 	c->stats.packets_in++;
 	c->stats.packet_bytes_in += p.packet.n;
 	return c->cfg.handler->packet(c->cfg.owner, c, &p);

@@ -21,8 +21,8 @@ struct chan_loop {
 	size_t n_live, n_strangers;
 	struct queue_budget budget;
 	struct log_limit stranger_log, peer_log;
-	uint8_t *rxbuf; /* RX_HEADROOM, then CHAN_RX_BUF bytes */
-	bool draining;
+	uint8_t *rxbuf;	    /* RX_HEADROOM, then CHAN_RX_BUF bytes */
+	uint64_t n_packets; /* moved by any channel, either way: traffic is going on */
 };
 
 struct chan {

@@ -2,6 +2,7 @@
 #include "chan/internal.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,41 @@ const struct control_hello *chan_loop_own(const struct chan_loop *l)
 void chan_loop_set_features(struct chan_loop *l, uint32_t features)
 {
 	l->own.features = features;
+}
+
+static bool is_over(const struct chan_loop *l)
+{
+	return event_base_got_exit(l->base) || event_base_got_break(l->base);
+}
+
+/* Until nothing has moved for poll_us, or the loop ends. */
+static void poll_a_while(struct chan_loop *l, unsigned poll_us)
+{
+	uint64_t seen = l->n_packets, since_us = clock_now_us(), now_us = since_us;
+
+	while (now_us - since_us < poll_us) {
+		sched_yield();
+		event_base_loop(l->base, EVLOOP_NONBLOCK);
+		if (is_over(l))
+			return;
+		now_us = clock_now_us();
+		if (l->n_packets != seen) {
+			seen = l->n_packets;
+			since_us = now_us;
+		}
+	}
+}
+
+void chan_loop_run(struct chan_loop *l, unsigned poll_us)
+{
+	uint64_t seen = l->n_packets;
+
+	do {
+		event_base_loop(l->base, EVLOOP_ONCE);
+		if (!is_over(l) && l->n_packets != seen)
+			poll_a_while(l, poll_us);
+		seen = l->n_packets;
+	} while (!is_over(l));
 }
 
 void chan_loop_drain(struct chan_loop *l)

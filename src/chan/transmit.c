@@ -112,6 +112,7 @@ void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 		c->stats.drops[CHAN_DROP_DOWN] += count_frames(iov, n_iov);
 		return;
 	}
+	c->loop->n_packets++;
 	if (c->txq.n == 0 && !send_now(c, iov, n_iov, &sent))
 		return;
 	if (sent == iov_total(iov, n_iov)) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "base/log.h"
 
 const char common_no_tls[] = "rats-tls is not built in yet; write tcp:// before the address for "
@@ -39,6 +40,16 @@ const char *common_set_name(const char *value, char *out, size_t size)
 		if (!is_name_char(value[i]))
 			return "a name has letters, digits, '.', '-' and '_'";
 	memcpy(out, value, n + 1);
+	return NULL;
+}
+
+const char *common_set_busy_poll(const char *value, unsigned *out_us)
+{
+	unsigned long us;
+
+	if (!number_parse(value, 0, 1000, &us))
+		return "write microseconds, 0 (never) to 1000";
+	*out_us = (unsigned)us;
 	return NULL;
 }
 

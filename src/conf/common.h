@@ -13,6 +13,9 @@ MUST_USE const char *common_set_log_level(const char *value);
 /* A node name: up to size - 1 letters, digits and ".-_". */
 MUST_USE const char *common_set_name(const char *value, char *out, size_t size);
 
+/* Microseconds, 0 to 1000. */
+MUST_USE const char *common_set_busy_poll(const char *value, unsigned *out_us);
+
 void common_host_name(char *out, size_t size); /* of this host, cut to what a node name may be */
 
 #endif

@@ -414,6 +414,11 @@ void agent_free(struct agent *a)
 	free(a);
 }
 
+void agent_run(struct agent *a, unsigned poll_us)
+{
+	chan_loop_run(a->loop, poll_us);
+}
+
 void agent_print(const struct agent *a)
 {
 	chan_loop_print(a->loop);

@@ -44,8 +44,9 @@ struct agent_config {
 MUST_USE int agent_new(struct event_base *base, const struct agent_config *cfg, struct tun *tun,
 		       struct agent **out);
 void agent_free(struct agent *a);
-void agent_print(const struct agent *a);  /* counters, to the log */
-void agent_stop(struct agent *a);	  /* says goodbye; the loop ends */
+void agent_run(struct agent *a, unsigned poll_us); /* until it is stopped; chan_loop_run() */
+void agent_print(const struct agent *a);	   /* counters, to the log */
+void agent_stop(struct agent *a);		   /* says goodbye; the loop ends */
 bool agent_failed(const struct agent *a); /* the loop ended because the TUN device is gone */
 
 #endif

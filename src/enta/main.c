@@ -69,7 +69,7 @@ static int run_agent(const struct enta_options *o, struct tun *tun)
 	if (r == 0) {
 		log_info("ready", "name=%s instance=%s tun=%s pid=%d", o->agent.name, o->instance,
 			 tun_name(tun), (int)getpid());
-		event_base_dispatch(base);
+		agent_run(a, o->poll_us);
 		r = agent_failed(a) ? -ENODEV : 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
@@ -182,7 +182,8 @@ int main(int argc, char **argv)
 	r = capture_new(&o.capture, &c, message);
 	if (r < 0) {
 		say_failed("prepare the capture", r, message);
-		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE; /* what was asked, or what there is */
+		return r == -EINVAL ? EXIT_USAGE
+				    : EXIT_FAILURE; /* what was asked, or what there is */
 	}
 	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may leave before we do */
 	sandbox_raise_file_limit();

@@ -20,6 +20,7 @@ enum option_index {
 	INSTANCE,
 	TUN_NAME,
 	KEEP_GUARD,
+	BUSY_POLL,
 	NAME,
 	LEVEL
 };
@@ -49,6 +50,9 @@ static const struct option_spec specs[] = {
 	[KEEP_GUARD] = { "keep-guard", NULL,
 			 "after a clean stop, go on refusing what was\ncaptured ('enta cleanup' "
 			 "ends it)" },
+	[BUSY_POLL] = { "busy-poll", "USEC",
+			"look for more packets for so long before\nsleeping (default 50; 0 "
+			"never)" },
 	[NAME] = { "name", "NAME",
 		   "this node's name, in logs of its gateway\n(default: the host's)" },
 	[LEVEL] = { "log-level", "LEVEL", "error, warn, info (default) or debug" },
@@ -187,6 +191,8 @@ static const char *set(void *ctx, size_t index, const char *value)
 	case KEEP_GUARD:
 		o->keep_guard = true;
 		return NULL;
+	case BUSY_POLL:
+		return common_set_busy_poll(value, &o->poll_us);
 	case NAME:
 		return common_set_name(value, o->agent.name, sizeof(o->agent.name));
 	case LEVEL:
@@ -239,6 +245,7 @@ int enta_options_parse(int argc, char **argv, struct enta_options *out)
 
 	snprintf(out->instance, sizeof(out->instance), "%s", CAPTURE_INSTANCE_DEFAULT);
 	out->mask_len = 24;
+	out->poll_us = CHAN_POLL_US;
 	common_host_name(out->agent.name, sizeof(out->agent.name));
 	if (argc > 1 && strcmp(argv[1], "guard") == 0)
 		out->command = ENTA_GUARD;

@@ -19,6 +19,7 @@ struct enta_options {
 	char tun_name[16];
 	uint8_t mask_len; /* of IPv4 addresses written without one */
 	bool keep_guard;
+	unsigned poll_us; /* for agent_run() */
 };
 
 /* 0, OPTION_E_USAGE (told), or OPTION_E_DONE. */

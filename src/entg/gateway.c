@@ -169,6 +169,11 @@ void gateway_free(struct gateway *g)
 	free(g);
 }
 
+void gateway_run(struct gateway *g, unsigned poll_us)
+{
+	chan_loop_run(g->loop, poll_us);
+}
+
 void gateway_print(const struct gateway *g)
 {
 	const struct peer *p;

@@ -21,6 +21,7 @@ struct event_base;
 struct gateway_config {
 	char name[CONTROL_NAME_MAX + 1];
 	bool compat;
+	unsigned poll_us; /* for gateway_run() */
 	size_t n_connect, n_listen_gateways, n_listen_agents;
 	struct endpoint connect[GATEWAY_NEIGHBOURS_MAX];
 	struct endpoint listen_gateways[GATEWAY_LISTEN_MAX];
@@ -34,7 +35,8 @@ struct gateway_config {
 MUST_USE int gateway_new(struct event_base *base, const struct gateway_config *cfg,
 			 struct gateway **out, const char **out_wrong);
 void gateway_free(struct gateway *g);
-void gateway_print(const struct gateway *g); /* counters, to the log */
+void gateway_run(struct gateway *g, unsigned poll_us); /* until it is stopped; chan_loop_run() */
+void gateway_print(const struct gateway *g);	       /* counters, to the log */
 /* No new peers; GOAWAY to those that are there; the loop ends when the last is gone. */
 void gateway_stop(struct gateway *g);
 

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "chan/channel.h"
 #include "conf/common.h"
 #include "conf/option.h"
 #include "entg/gateway.h"
@@ -22,6 +23,7 @@ enum option_index {
 	GATEWAY_TLS,
 	AGENT_TLS,
 	COMPAT,
+	BUSY_POLL,
 	NAME,
 	LEVEL
 };
@@ -37,6 +39,9 @@ static const struct option_spec specs[] = {
 	[AGENT_TLS] = { "enta-rats-tls", NULL, "attested TLS to agents: not built in yet" },
 	[COMPAT] = { "compat", NULL,
 		     "speak protocol v0 to gateways, and take a silent\npeer for one of v0" },
+	[BUSY_POLL] = { "busy-poll", "USEC",
+			"look for more packets for so long before\nsleeping (default 50; 0 "
+			"never)" },
 	[NAME] = { "name", "NAME",
 		   "this node's name, in logs of the peers\n(default: the host's)" },
 	[LEVEL] = { "log-level", "LEVEL", "error, warn, info (default) or debug" },
@@ -85,6 +90,8 @@ static const char *set(void *ctx, size_t index, const char *value)
 	case COMPAT:
 		cfg->compat = true;
 		return NULL;
+	case BUSY_POLL:
+		return common_set_busy_poll(value, &cfg->poll_us);
 	case NAME:
 		return common_set_name(value, cfg->name, sizeof(cfg->name));
 	case LEVEL:
@@ -158,7 +165,7 @@ static int run(const struct gateway_config *cfg)
 	}
 	if (r == 0) {
 		log_info("ready", "name=%s pid=%d", cfg->name, (int)getpid());
-		event_base_dispatch(base);
+		gateway_run(g, cfg->poll_us);
 		log_info("stopped", "name=%s", cfg->name);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
@@ -174,6 +181,7 @@ int main(int argc, char **argv)
 	static struct gateway_config cfg;
 	int r;
 
+	cfg.poll_us = CHAN_POLL_US;
 	common_host_name(cfg.name, sizeof(cfg.name));
 	r = option_parse(&program, argc, argv, set, &cfg);
 	if (r == OPTION_E_DONE)

@@ -21,6 +21,7 @@
 #include "enta/capture_fib.h"
 #include "io/netlink.h"
 #include "io/nft.h"
+#include "io/sockdiag.h"
 #include "io/tun.h"
 
 enum { MTU_MIN = 1280 /* RFC 8200, 5 */, MTU_MAX = 65535 };
@@ -29,6 +30,7 @@ struct capture {
 	const struct capture_config *cfg;
 	struct fib fib;
 	struct nft *nft;
+	struct sockdiag *sockdiag;
 	char message[CAPTURE_MESSAGE_MAX];
 	char warning[CAPTURE_MESSAGE_MAX];
 };
@@ -122,6 +124,8 @@ int capture_new(const struct capture_config *cfg, struct capture **out,
 	r = fib_init(&c->fib, cfg->instance);
 	if (r == 0)
 		r = nft_new(&c->nft);
+	if (r == 0)
+		r = sockdiag_new(&c->sockdiag);
 	if (r < 0)
 		return err_pass(r);
 	*out = TAKE(c);
@@ -134,6 +138,7 @@ void capture_free(struct capture *c)
 		return;
 	fib_deinit(&c->fib);
 	nft_free(c->nft);
+	sockdiag_free(c->sockdiag);
 	free(c);
 }
 
@@ -246,11 +251,35 @@ static int remove_all(const struct fib *f, struct nft *nft, const char *instance
 	return nft_run(nft, script, message, CAPTURE_MESSAGE_MAX);
 }
 
+/*
+ * A connection that began in the tunnel must not go on outside it. The kernel sends no IPv4 from an
+ * address that it has lost, but it would send IPv6.
+ */
+static void cut_connections(struct capture *c)
+{
+	const struct capture_config *cfg = c->cfg;
+	int r;
+
+	for (size_t i = 0; i < cfg->n_addrs; i++) {
+		if (cfg->addrs[i].addr.family != AF_INET6)
+			continue;
+		r = sockdiag_cut(c->sockdiag, &cfg->addrs[i].addr);
+		if (r < 0)
+			snprintf(
+				c->warning, sizeof(c->warning),
+				"open IPv6 connections of the tunnel could not be ended (%s); what "
+				"they still send leaves unprotected",
+				err_text(r));
+	}
+}
+
 int capture_stop(struct capture *c, bool keep_guard)
 {
 	c->message[0] = '\0';
+	c->warning[0] = '\0';
 	if (keep_guard)
 		return install(c);
+	cut_connections(c);
 	return remove_all(&c->fib, c->nft, c->cfg->instance, c->message);
 }
 

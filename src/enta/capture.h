@@ -79,7 +79,7 @@ MUST_USE int capture_cleanup(const char *instance, char message[CAPTURE_MESSAGE_
 
 /* What the last failed call has to say, for the log; "" when there is nothing but its errno. */
 const char *capture_message(const struct capture *c);
-/* What capture_start() could not do and did without, "" for none. */
+/* What the last capture_start() or capture_stop() could not do and did without, "" for none. */
 const char *capture_warning(const struct capture *c);
 
 /* "captures tcp any -> port 7, to 192.168.0.254:6978 via eng0; IPv6 is refused" for rule i. */

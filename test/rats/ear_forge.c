@@ -1,6 +1,6 @@
 /*
- * Forged tokens: for each check of the ear verifier one that only this check catches, and policies
- * against tokens that are genuine but not good enough.
+ * Forged tokens of attestation services: for each check of the verifier one that only this check
+ * catches.
  */
 #include "tee_pki.h"
 

@@ -125,7 +125,8 @@ static enum outcome match_texts(const struct rule *r, const struct setting *s,
 			return fail(why, "expected %s%s, found %s", expected,
 				    s->n > 1 ? " or another" : "", (const char *)c->bytes.p);
 	}
-	if (n == 0 && r->kind == RULE_TEXT && !s->is_any)
+	/* "no advisory" is good news, "no status" is not */
+	if (n == 0 && (r->kind == RULE_TEXT || r->standard) && !s->is_any)
 		return fail(why, "expected %s, found no such claim", expected);
 	return PASS;
 }

@@ -9,7 +9,7 @@
 #include "base/test.h"
 
 static const uint8_t own[ROUTE_NODE_ID] = { 'o' };
-static int alice, bob, carol; /* peers are addresses of anything */
+static int alice, bob, carol, dave; /* peers are addresses of anything */
 
 static struct heard {
 	size_t n;
@@ -154,7 +154,10 @@ static void shortest_path_wins_then_the_first(void **state)
 	assert_int_equal(withdraw(t, "10.0.0.1", &carol, 0), 0);
 	assert_heard("10.0.0.1", NULL, 0);
 	assert_null(lookup(t, "10.0.0.1"));
+	assert_int_equal(add(t, "10.0.0.1", &dave, "abc"), 0); /* longer than what lingers */
+	assert_heard("10.0.0.1", &dave, 3);
 	route_table_free(t);
+	assert_int_equal(heard.n, 0); /* the end of the table is no change */
 }
 
 static void replacing_is_heard_only_when_it_matters(void **state)
@@ -385,7 +388,9 @@ static void every_allocation_fails_once(void **state)
 		if (r == 0)
 			break;
 		assert_int_equal(r, -ENOMEM);
-		if (t) { /* unchanged by the failure: the same again succeeds */
+		if (t) { /* unchanged by the failure, and the same again succeeds */
+			if (route_count(t, &alice) > 0)
+				assert_ptr_equal(lookup(t, "10.0.0.3"), &alice);
 			assert_int_equal(exercise(t), 0);
 			assert_ptr_equal(lookup(t, "10.0.0.1"), &alice);
 			assert_int_equal(route_count(t, &bob), 2);

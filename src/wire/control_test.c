@@ -175,6 +175,8 @@ static void cuts_and_small_buffers(void **state)
 static void refuses_another_type(void **state)
 {
 	static struct control_routes r;
+	struct control_notice some_notice = { .code = 1 };
+	struct control_ping some_ping = { .token = 1 };
 	struct control_hello h = some_hello();
 	struct control_notice notice;
 	struct control_ping ping;
@@ -188,6 +190,14 @@ static void refuses_another_type(void **state)
 	assert_int_equal(control_parse_hello(SPAN(buf, 0), &h), CONTROL_E_MALFORMED);
 	buf[FRAME_HEAD] = FRAME_PING;
 	assert_int_equal(control_parse_hello(body_of(n), &h), CONTROL_E_MALFORMED);
+	r = some_routes(2, 2);
+	assert_int_equal(control_put_routes(&r, buf, BUF, &n), 0);
+	buf[FRAME_HEAD] = FRAME_EVIDENCE;
+	assert_int_equal(control_parse_routes(body_of(n), &r), CONTROL_E_MALFORMED);
+	assert_int_equal(control_put_notice(FRAME_EVIDENCE, &some_notice, buf, BUF, &n), 0);
+	assert_int_equal(control_parse_notice(body_of(n), &notice), CONTROL_E_MALFORMED);
+	assert_int_equal(control_put_ping(FRAME_GOAWAY, &some_ping, buf, BUF, &n), 0);
+	assert_int_equal(control_parse_ping(body_of(n), &ping), CONTROL_E_MALFORMED);
 }
 
 int main(void)

@@ -174,10 +174,8 @@ uint32_t ip_sum(const uint8_t *p, size_t n, uint32_t sum)
 		memcpy(&word, tail, sizeof(word));
 		acc += (word & 0xffffffff) + (word >> 32);
 	}
-	acc = (acc & 0xffffffff) + (acc >> 32);
-	acc = (acc & 0xffff) + (acc >> 16 & 0xffff) + (acc >> 32);
-	acc = (acc & 0xffff) + (acc >> 16);
-	acc = (acc & 0xffff) + (acc >> 16);
+	while (acc >> 16)
+		acc = (acc & 0xffff) + (acc >> 16);
 	return sum + ntohs((uint16_t)acc);
 }
 

@@ -259,6 +259,22 @@ static void test_null(void **state)
 	assert_false(rtls_policy_is_insecure(policy));
 }
 
+/* Evidence inside other evidence is given to a verifier without asking which one recognises it. */
+static void test_other_tee(void **state)
+{
+	struct appraisal a = { .body = SPAN(quote, dcap_quote(&d, quote)),
+			       .collateral = collateral,
+			       .roots = &d.roots,
+			       .now = DCAP_NOW };
+	struct rtls_verdict *v;
+
+	(void)state;
+	assert_int_equal(verdict_new(&v), 0);
+	assert_int_equal(verifier_tdx.verify(&a, v), 0);
+	assert_int_equal(v->failed, RTLS_CHECK_FORMAT);
+	rtls_verdict_free(v);
+}
+
 /* What came along counts only where the policy says so. */
 static void test_endorsements(void **state)
 {
@@ -339,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_policy_is_for_another_tee),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_null),
+		cmocka_unit_test(test_other_tee),
 		cmocka_unit_test(test_endorsements),
 		cmocka_unit_test(test_misuse),
 	};

@@ -29,13 +29,13 @@ static bool check_chain(const struct quote *q, const struct appraisal *a, struct
 						  "5 (PCK chain)",
 						  "6 (QE report)" };
 	const char *wrong;
+	bool is_three = chain_from_pem(q->certs, chain) && chain->n == 3;
 
 	if (!verdict_check(v, RTLS_CHECK_CHAIN, q->cert_type == CERT_PCK_CHAIN,
 			   "certification data", "expected a PCK chain (type 5), found type %s",
 			   q->cert_type < ARRAY_LEN(cert_types) ? cert_types[q->cert_type] : "?") ||
-	    !verdict_check(v, RTLS_CHECK_CHAIN, chain_from_pem(q->certs, chain) && chain->n == 3,
-			   "PCK chain", "expected three PEM certificates, found %zu or broken ones",
-			   chain->n) ||
+	    !verdict_check(v, RTLS_CHECK_CHAIN, is_three, "PCK chain",
+			   "expected three PEM certificates, found %zu or broken ones", chain->n) ||
 	    !chain_check(chain, a->roots->intel, a->roots->n_intel, "PCK chain", v))
 		return false;
 	wrong = pck_parse(chain->cert[0], pck);
@@ -82,9 +82,7 @@ static bool check_signatures(const struct quote *q, const struct chain *chain,
 	    !check_key_binding(q, v))
 		return false;
 	key = p256_key(q->key.p);
-	return verdict_check(v, RTLS_CHECK_SIGNATURE, key != NULL, "attestation key",
-			     "is not a point of P-256") &&
-	       p256_check(v, key, q->signed_part, q->signature, "quote signature",
+	return p256_check(v, key, q->signed_part, q->signature, "quote signature",
 			  "attestation key");
 }
 

@@ -302,11 +302,11 @@ int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 }
 
 int chan_connect(struct chan_loop *l, const struct chan_config *cfg, const struct addr *to,
-		 uint16_t port, uint32_t mark, struct chan **out)
+		 uint16_t port, const struct stream_options *o, struct chan **out)
 {
 	int r, fd;
 
-	r = stream_connect(to, port, mark, &fd);
+	r = stream_connect(to, port, o, &fd);
 	if (r < 0)
 		return err_pass(r);
 	r = chan_new_take_fd(l, cfg, fd, to, port, out);

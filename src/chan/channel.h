@@ -27,6 +27,7 @@
 struct chan;
 struct chan_loop;
 struct event_base;
+struct stream_options;
 
 enum {
 	CHAN_RX_BUF = 256 * 1024, /* bytes: one read; fits the L2 cache with its frames */
@@ -162,9 +163,9 @@ void chan_loop_print(const struct chan_loop *l);       /* counters of every chan
 /* An accepted socket; the channel owns fd, on failure too. 0 or -errno. */
 MUST_USE int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int fd,
 				 const struct addr *peer, uint16_t port, struct chan **out);
-/* Dials; mark as stream_connect(). 0 or -errno. */
+/* Dials. 0 or -errno. */
 MUST_USE int chan_connect(struct chan_loop *l, const struct chan_config *cfg, const struct addr *to,
-			  uint16_t port, uint32_t mark, struct chan **out);
+			  uint16_t port, const struct stream_options *o, struct chan **out);
 
 /* Closes now; `closed` follows from the loop. A second call changes nothing. */
 void chan_close(struct chan *c, enum chan_reason why);

@@ -19,13 +19,14 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "io/stream.h"
 
 struct link {
 	struct chan_loop *loop;
 	struct chan_config cfg;
 	struct endpoint endpoints[LINK_ENDPOINTS_MAX];
 	size_t n_endpoints, next;
-	uint32_t mark;
+	struct stream_options options;
 	uint32_t backoff_ms;
 	bool stopped, up;
 	bool told; /* the log knows that the link is down */
@@ -77,7 +78,7 @@ static void dial_addr(struct link *k, const struct addr *to)
 	const struct endpoint *e = &k->endpoints[k->next];
 	int r;
 
-	r = chan_connect(k->loop, &k->cfg, to, e->port, k->mark, &k->chan);
+	r = chan_connect(k->loop, &k->cfg, to, e->port, &k->options, &k->chan);
 	if (r < 0) {
 		k->chan = NULL;
 		try_next(k, err_text(r));
@@ -134,13 +135,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 int link_new(struct chan_loop *l, const struct chan_config *cfg, const struct endpoint *endpoints,
-	     size_t n_endpoints, uint32_t mark, struct link **out)
+	     size_t n_endpoints, const struct stream_options *o, struct link **out)
 {
 	struct link *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return err_new(-ENOMEM);
-	*k = (struct link){ .loop = l, .cfg = *cfg, .n_endpoints = n_endpoints, .mark = mark };
+	*k = (struct link){ .loop = l, .cfg = *cfg, .n_endpoints = n_endpoints, .options = *o };
 	k->backoff_ms = LINK_BACKOFF_MIN_MS;
 	memcpy(k->endpoints, endpoints, n_endpoints * sizeof(*endpoints));
 	k->timer = event_new(chan_loop_base(l), -1, 0, on_timer, k);

@@ -17,11 +17,11 @@ enum {
 
 struct link;
 
-/* Endpoints are copied, in order of preference; mark as stream_connect(). Dials at once. 0 or
+/* Endpoints are copied, in order of preference, and so are the options. Dials at once. 0 or
  * -errno. */
 MUST_USE int link_new(struct chan_loop *l, const struct chan_config *cfg,
-		      const struct endpoint *endpoints, size_t n_endpoints, uint32_t mark,
-		      struct link **out);
+		      const struct endpoint *endpoints, size_t n_endpoints,
+		      const struct stream_options *o, struct link **out);
 void link_free(struct link *k); /* its channel must be closed already */
 
 void link_up(struct link *k);

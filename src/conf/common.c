@@ -53,6 +53,18 @@ const char *common_set_busy_poll(const char *value, unsigned *out_us)
 	return NULL;
 }
 
+const char *common_set_congestion(const char *value, char *out, size_t size)
+{
+	if (strcmp(value, "system") == 0) {
+		out[0] = '\0';
+		return NULL;
+	}
+	if (common_set_name(value, out, size))
+		return "write an algorithm that net.ipv4.tcp_available_congestion_control lists, "
+		       "or system";
+	return NULL;
+}
+
 void common_host_name(char *out, size_t size)
 {
 	char host[256] = "";

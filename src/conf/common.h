@@ -16,6 +16,9 @@ MUST_USE const char *common_set_name(const char *value, char *out, size_t size);
 /* Microseconds, 0 to 1000. */
 MUST_USE const char *common_set_busy_poll(const char *value, unsigned *out_us);
 
+/* A TCP congestion control algorithm by its name; "system" gives "". */
+MUST_USE const char *common_set_congestion(const char *value, char *out, size_t size);
+
 void common_host_name(char *out, size_t size); /* of this host, cut to what a node name may be */
 
 #endif

@@ -378,7 +378,7 @@ static int set_up(struct agent *a)
 	if (r < 0)
 		return err_pass(r);
 	start_waiting(a);
-	return link_new(a->loop, &cfg, a->cfg.endpoints, a->cfg.n_endpoints, AGENT_FWMARK,
+	return link_new(a->loop, &cfg, a->cfg.endpoints, a->cfg.n_endpoints, &a->cfg.stream,
 			&a->link);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "chan/link.h"
+#include "io/stream.h"
 #include "wire/control.h"
 
 struct agent;
@@ -35,6 +36,7 @@ enum {
 struct agent_config {
 	char name[CONTROL_NAME_MAX + 1];
 	bool compat; /* the gateway speaks v0 */
+	struct stream_options stream;
 	size_t n_endpoints, n_addrs;
 	struct endpoint endpoints[LINK_ENDPOINTS_MAX];
 	struct addr addrs[AGENT_ADDRS_MAX]; /* of the TUN: what this agent owns */

@@ -93,6 +93,8 @@ static int stop_capture(struct capture *c, bool keep_guard)
 	if (r < 0)
 		return say_failed("remove the capture; what was captured stays refused", r,
 				  capture_message(c));
+	if (capture_warning(c)[0])
+		log_warn("capture", "\"%s\"", capture_warning(c));
 	if (keep_guard)
 		log_info("guarded",
 			 "captured_traffic=refused until=\"an agent starts, or enta cleanup\"");

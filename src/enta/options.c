@@ -21,6 +21,7 @@ enum option_index {
 	TUN_NAME,
 	KEEP_GUARD,
 	BUSY_POLL,
+	CONGESTION,
 	NAME,
 	LEVEL
 };
@@ -53,6 +54,9 @@ static const struct option_spec specs[] = {
 	[BUSY_POLL] = { "busy-poll", "USEC",
 			"look for more packets for so long before\nsleeping (default 50; 0 "
 			"never)" },
+	[CONGESTION] = { "tcp-congestion", "NAME",
+			 "TCP congestion control of the hops (default\ncubic; system: the "
+			 "system's)" },
 	[NAME] = { "name", "NAME",
 		   "this node's name, in logs of its gateway\n(default: the host's)" },
 	[LEVEL] = { "log-level", "LEVEL", "error, warn, info (default) or debug" },
@@ -193,6 +197,9 @@ static const char *set(void *ctx, size_t index, const char *value)
 		return NULL;
 	case BUSY_POLL:
 		return common_set_busy_poll(value, &o->poll_us);
+	case CONGESTION:
+		return common_set_congestion(value, o->agent.stream.congestion,
+					     sizeof(o->agent.stream.congestion));
 	case NAME:
 		return common_set_name(value, o->agent.name, sizeof(o->agent.name));
 	case LEVEL:
@@ -246,6 +253,8 @@ int enta_options_parse(int argc, char **argv, struct enta_options *out)
 	snprintf(out->instance, sizeof(out->instance), "%s", CAPTURE_INSTANCE_DEFAULT);
 	out->mask_len = 24;
 	out->poll_us = CHAN_POLL_US;
+	out->agent.stream = (struct stream_options){ .mark = AGENT_FWMARK,
+						     .congestion = STREAM_CONGESTION_DEFAULT };
 	common_host_name(out->agent.name, sizeof(out->agent.name));
 	if (argc > 1 && strcmp(argv[1], "guard") == 0)
 		out->command = ENTA_GUARD;

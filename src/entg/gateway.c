@@ -47,7 +47,7 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 }
 
 static int add_listener(struct gateway *g, const struct endpoint *e, enum control_role expect,
-			const char **out_wrong)
+			const struct stream_options *o, const char **out_wrong)
 {
 	static char wrong[ENDPOINT_TEXT_MAX + 80];
 	struct listener *ls = &g->listeners[g->n_listeners];
@@ -63,7 +63,7 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 					 .expect = expect,
 					 .plain = e->plain,
 					 .compat = g->compat };
-	r = stream_listen(&on, e->port, &ls->fd);
+	r = stream_listen(&on, e->port, o, &ls->fd);
 	if (r < 0) {
 		snprintf(wrong, sizeof(wrong), "cannot listen on %s: %s", endpoint_format(e, text),
 			 err_text(r));
@@ -80,7 +80,7 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 	return 0;
 }
 
-static int add_link(struct gateway *g, const struct endpoint *e)
+static int add_link(struct gateway *g, const struct endpoint *e, const struct stream_options *o)
 {
 	struct chan_config cfg = { .handler = &peer_handler,
 				   .owner = g,
@@ -89,7 +89,7 @@ static int add_link(struct gateway *g, const struct endpoint *e)
 				   .compat = g->compat };
 	int r;
 
-	r = link_new(g->loop, &cfg, e, 1, 0, &g->links[g->n_links]);
+	r = link_new(g->loop, &cfg, e, 1, o, &g->links[g->n_links]);
 	if (r == 0)
 		g->n_links++;
 	return r;
@@ -117,11 +117,13 @@ static int set_up(struct gateway *g, const struct gateway_config *cfg, const cha
 	if (!g->expire || event_add(g->expire, &second) < 0)
 		return err_new(-ENOMEM);
 	for (size_t i = 0; i < cfg->n_listen_agents && r == 0; i++)
-		r = add_listener(g, &cfg->listen_agents[i], CONTROL_ROLE_AGENT, out_wrong);
+		r = add_listener(g, &cfg->listen_agents[i], CONTROL_ROLE_AGENT, &cfg->stream,
+				 out_wrong);
 	for (size_t i = 0; i < cfg->n_listen_gateways && r == 0; i++)
-		r = add_listener(g, &cfg->listen_gateways[i], CONTROL_ROLE_GATEWAY, out_wrong);
+		r = add_listener(g, &cfg->listen_gateways[i], CONTROL_ROLE_GATEWAY, &cfg->stream,
+				 out_wrong);
 	for (size_t i = 0; i < cfg->n_connect && r == 0; i++)
-		r = add_link(g, &cfg->connect[i]);
+		r = add_link(g, &cfg->connect[i], &cfg->stream);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/addr.h"
+#include "io/stream.h"
 #include "wire/control.h"
 
 enum {
@@ -22,6 +23,7 @@ struct gateway_config {
 	char name[CONTROL_NAME_MAX + 1];
 	bool compat;
 	unsigned poll_us; /* for gateway_run() */
+	struct stream_options stream;
 	size_t n_connect, n_listen_gateways, n_listen_agents;
 	struct endpoint connect[GATEWAY_NEIGHBOURS_MAX];
 	struct endpoint listen_gateways[GATEWAY_LISTEN_MAX];

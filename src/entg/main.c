@@ -24,6 +24,7 @@ enum option_index {
 	AGENT_TLS,
 	COMPAT,
 	BUSY_POLL,
+	CONGESTION,
 	NAME,
 	LEVEL
 };
@@ -42,6 +43,9 @@ static const struct option_spec specs[] = {
 	[BUSY_POLL] = { "busy-poll", "USEC",
 			"look for more packets for so long before\nsleeping (default 50; 0 "
 			"never)" },
+	[CONGESTION] = { "tcp-congestion", "NAME",
+			 "TCP congestion control of the hops (default\ncubic; system: the "
+			 "system's)" },
 	[NAME] = { "name", "NAME",
 		   "this node's name, in logs of the peers\n(default: the host's)" },
 	[LEVEL] = { "log-level", "LEVEL", "error, warn, info (default) or debug" },
@@ -92,6 +96,9 @@ static const char *set(void *ctx, size_t index, const char *value)
 		return NULL;
 	case BUSY_POLL:
 		return common_set_busy_poll(value, &cfg->poll_us);
+	case CONGESTION:
+		return common_set_congestion(value, cfg->stream.congestion,
+					     sizeof(cfg->stream.congestion));
 	case NAME:
 		return common_set_name(value, cfg->name, sizeof(cfg->name));
 	case LEVEL:
@@ -182,6 +189,7 @@ int main(int argc, char **argv)
 	int r;
 
 	cfg.poll_us = CHAN_POLL_US;
+	cfg.stream = (struct stream_options){ .congestion = STREAM_CONGESTION_DEFAULT };
 	common_host_name(cfg.name, sizeof(cfg.name));
 	r = option_parse(&program, argc, argv, set, &cfg);
 	if (r == OPTION_E_DONE)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,16 @@ enum { LISTEN_BACKLOG = 512 /* a thousand agents come back at once after a resta
 static void set_int(int fd, int level, int option, int value)
 {
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/* An unprivileged process may set what the system's default list allows; reno is always in it. */
+static void set_congestion(int fd, const char *name)
+{
+	static const char reno[] = "reno";
+
+	if (name[0] &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) < 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof(reno) - 1);
 }
 
 static void tune(int fd)
@@ -27,7 +38,8 @@ static void tune(int fd)
 	set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
-int stream_connect(const struct addr *to, uint16_t port, uint32_t mark, int *out_fd)
+int stream_connect(const struct addr *to, uint16_t port, const struct stream_options *o,
+		   int *out_fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(to, port, &ss);
@@ -38,9 +50,10 @@ int stream_connect(const struct addr *to, uint16_t port, uint32_t mark, int *out
 		return err_new(-errno);
 	/* Without its mark the link would be captured by its own rules: that one is not a comfort.
 	 */
-	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+	if (o->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &o->mark, sizeof(o->mark)) < 0)
 		return err_new(-errno);
 	tune(fd);
+	set_congestion(fd, o->congestion);
 	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
 		return -errno; /* an everyday event while the gateway is away */
 	*out_fd = TAKE_FD(fd);
@@ -57,7 +70,8 @@ int stream_connect_result(int fd)
 	return -error;
 }
 
-static int listen_on(const struct addr *on, uint16_t port, bool v6_only, int *out_fd)
+static int listen_on(const struct addr *on, uint16_t port, bool v6_only,
+		     const struct stream_options *o, int *out_fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(on, port, &ss);
@@ -69,23 +83,24 @@ static int listen_on(const struct addr *on, uint16_t port, bool v6_only, int *ou
 	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (on->family == AF_INET6)
 		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
+	set_congestion(fd, o->congestion); /* accepted sockets inherit it */
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
 		return -errno;
 	*out_fd = TAKE_FD(fd);
 	return 0;
 }
 
-int stream_listen(const struct addr *on, uint16_t port, int *out_fd)
+int stream_listen(const struct addr *on, uint16_t port, const struct stream_options *o, int *out_fd)
 {
 	static const uint8_t zero[16];
 	struct addr any6 = addr_v6(zero), any4 = addr_v4(zero);
 	int r;
 
 	if (on->family != 0)
-		return listen_on(on, port, true, out_fd);
-	r = listen_on(&any6, port, false, out_fd);
+		return listen_on(on, port, true, o, out_fd);
+	r = listen_on(&any6, port, false, o, out_fd);
 	if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)
-		return listen_on(&any4, port, true, out_fd);
+		return listen_on(&any4, port, true, o, out_fd);
 	return r;
 }
 

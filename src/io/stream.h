@@ -18,12 +18,26 @@ enum {
 
 enum { STREAM_DEAD_MS = 14000 /* unanswered data for so long: the kernel gives the peer up */ };
 
-/* Starts to connect; the socket becomes writable when it is decided. mark 0 = none. */
-MUST_USE int stream_connect(const struct addr *to, uint16_t port, uint32_t mark, int *out_fd);
+/* What an operator may choose for the hops' sockets. */
+struct stream_options {
+	uint32_t mark; /* SO_MARK, 0 = none */
+	/*
+	 * TCP congestion control, "" = the system's. What crosses a hop has its own, so a hop wants
+	 * to be plain: one that paces (bbr) costs a timer for every packet and half the throughput.
+	 */
+	char congestion[16];
+};
+
+#define STREAM_CONGESTION_DEFAULT "cubic"
+
+/* Starts to connect; the socket becomes writable when it is decided. */
+MUST_USE int stream_connect(const struct addr *to, uint16_t port, const struct stream_options *o,
+			    int *out_fd);
 MUST_USE int stream_connect_result(int fd); /* 0 connected, -errno why not */
 
 /* Listens; `on` none means every address, IPv4 and IPv6 on one socket where IPv6 exists. */
-MUST_USE int stream_listen(const struct addr *on, uint16_t port, int *out_fd);
+MUST_USE int stream_listen(const struct addr *on, uint16_t port, const struct stream_options *o,
+			   int *out_fd);
 /* 0, STREAM_E_AGAIN, or -errno (of this connection or of the process: -EMFILE and the like). */
 MUST_USE int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *out_port);
 

@@ -270,10 +270,16 @@ int route_table_new(const uint8_t own_id[ROUTE_NODE_ID], route_changed_fn change
 
 static void drop_all(struct route_table *t, struct route_peer *p)
 {
-	while (!TAILQ_EMPTY(&p->live))
-		candidate_forget(t, TAILQ_FIRST(&p->live));
-	while (!TAILQ_EMPTY(&p->lingering))
-		candidate_forget(t, TAILQ_FIRST(&p->lingering));
+	struct candidate *c, *next;
+
+	for (c = TAILQ_FIRST(&p->live); c; c = next) {
+		next = TAILQ_NEXT(c, in_peer);
+		candidate_forget(t, c);
+	}
+	for (c = TAILQ_FIRST(&p->lingering); c; c = next) {
+		next = TAILQ_NEXT(c, in_peer);
+		candidate_forget(t, c);
+	}
 	peer_free_if_idle(p);
 }
 
@@ -288,12 +294,16 @@ static void ignore_change(void *ctx, const struct prefix *prefix, void *peer,
 
 void route_table_free(struct route_table *t)
 {
+	struct route_peer *p, *next;
+
 	if (!t)
 		return;
 	t->changed = ignore_change;
 	for (size_t i = 0; i < PEER_BUCKETS; i++)
-		while (!LIST_EMPTY(&t->buckets[i]))
-			drop_all(t, LIST_FIRST(&t->buckets[i]));
+		for (p = LIST_FIRST(&t->buckets[i]); p; p = next) {
+			next = LIST_NEXT(p, in_bucket);
+			drop_all(t, p);
+		}
 	free(t);
 }
 
@@ -386,11 +396,13 @@ void route_drop_peer(struct route_table *t, const void *handle)
 
 static size_t expire_peer(struct route_table *t, struct route_peer *p, uint64_t now_ms)
 {
-	struct candidate *c;
+	struct candidate *c, *next;
 	size_t left;
 
-	while ((c = TAILQ_FIRST(&p->lingering)) && c->due_ms <= now_ms)
+	for (c = TAILQ_FIRST(&p->lingering); c && c->due_ms <= now_ms; c = next) {
+		next = TAILQ_NEXT(c, in_peer);
 		candidate_forget(t, c);
+	}
 	left = p->n_lingering;
 	peer_free_if_idle(p);
 	return left;

@@ -20,6 +20,7 @@ FORGE(version_6, d->version = 6)
 FORGE(version_2, d->version = 2)
 FORGE(key_p384, d->key_type = 3)
 FORGE(tee_odd, d->tee_type = 0x42)
+FORGE(tdx_in_version_3, d->version = 3)
 FORGE(vendor_odd, d->vendor[3] ^= 1)
 FORGE(body_type_0, d->body_type = 0)
 FORGE(outer_type_5, d->outer_type = 5)
@@ -40,7 +41,8 @@ FORGE(ca_forged, d->ca.signer = PKI_ROGUE)
 FORGE(root_broken, d->root.is_broken = true)
 FORGE(leaf_misnamed, d->pck.issuer_cn = "Intel SGX PCK Processor CA")
 FORGE(leaf_odd, d->pck.is_odd = true)
-FORGE(ca_no_ca, d->ca.is_ca = false)
+FORGE(ca_no_ca, d->ca.is_ca = false; d->ca.may_sign = true)
+FORGE(ca_no_usage, d->ca.is_ca = false)
 FORGE(other_root, d->root.key = d->root.signer = PKI_ROGUE; d->ca.signer = PKI_ROGUE;
       d->root_crl.signer = PKI_ROGUE; d->tcb_signer.signer = PKI_ROGUE)
 FORGE(no_extension, d->pck.extension = SPAN("", 0))
@@ -53,6 +55,11 @@ FORGE(extension_no_fmspc, d->pck_edit_n = 12;
 FORGE(extension_foreign, d->pck_edit_n = 12;
       d->pck_edit = (struct edit){ "\x2a\x86\x48\x86\xf8\x4d\x01\x0d\x01\x04\x04\x06",
 				   "\x2a\x86\x48\x86\xf8\x4d\x01\x0e\x01\x04\x04\x06" })
+FORGE(component_short, d->component_error = -1)
+FORGE(component_twice, d->component_error = 1)
+FORGE(component_elsewhere, d->pck_edit_n = 11;
+      d->pck_edit = (struct edit){ "\x2a\x86\x48\x86\xf8\x4d\x01\x0d\x01\x02\x03",
+				   "\x2a\x86\x48\x86\xf8\x4d\x01\x0d\x01\x07\x03" })
 FORGE(leaf_expired, d->pck.to = DCAP_NOW - 1)
 FORGE(leaf_future, d->pck.from = DCAP_NOW + 1)
 FORGE(ca_expired, d->ca.to = DCAP_NOW - 1)
@@ -190,8 +197,9 @@ static const struct forgery forgeries[] = {
 	OK(P_TDX15, NULL, "UpToDate"),
 	OK(P_TDX15EX, NULL, "UpToDate"),
 
-	NO(P_SGX3, version_6, FORMAT, NULL),
-	NO(P_SGX3, version_2, FORMAT, NULL),
+	NO(P_SGX3, version_6, FORMAT, "version is not"),
+	NO(P_SGX3, version_2, FORMAT, "version is not"),
+	NO(P_TDX4, tdx_in_version_3, FORMAT, "TEE type"),
 	NO(P_SGX3, key_p384, FORMAT, "key type"),
 	NO(P_SGX4, tee_odd, FORMAT, NULL),
 	NO(P_SGX3, vendor_odd, FORMAT, "not Intel's"),
@@ -214,7 +222,11 @@ static const struct forgery forgeries[] = {
 	NO(P_SGX3, root_broken, CHAIN, "bad signature"),
 	NO(P_SGX3, leaf_misnamed, CHAIN, "not issued by"),
 	NO(P_SGX3, leaf_odd, CHAIN, "critical"),
-	NO(P_SGX3, ca_no_ca, CHAIN, NULL),
+	NO(P_SGX3, ca_no_ca, CHAIN, "is not a CA"),
+	NO(P_SGX3, ca_no_usage, CHAIN, NULL),
+	NO(P_SGX3, component_short, CHAIN, "malformed"),
+	NO(P_SGX3, component_twice, CHAIN, "malformed"),
+	NO(P_SGX3, component_elsewhere, CHAIN, "malformed"),
 	NO(P_SGX3, other_root, CHAIN, "pinned"),
 	NO(P_SGX3, no_extension, CHAIN, "no Intel SGX extension"),
 	NO(P_SGX3, extension_twice, CHAIN, "malformed"),
@@ -297,6 +309,7 @@ static const struct forgery forgeries[] = {
 	NO_WITH(P_TDX4, seam_ancient, TCB, "TCB info", ANY_TCB),
 
 	NO(P_SGX3, platform_old, TCB, "found OutOfDate"),
+	NO_WITH(P_SGX3, NULL, TCB, "expected OutOfDate", "    tcb: [OutOfDate]\n"),
 	OK_WITH(P_SGX3, platform_old, "OutOfDate", ANY_TCB),
 	OK_WITH(P_SGX3, pce_old, "OutOfDate", ANY_TCB),
 	NO_WITH(P_SGX3, platform_ancient, TCB, "NotSupported", ANY_TCB),

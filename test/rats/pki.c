@@ -96,7 +96,8 @@ X509 *pki_cert_make(const struct pki *p, const struct pki_cert *s)
 			 s->pathlen);
 	add_text(x, NID_basic_constraints, constraints);
 	add_text(x, NID_key_usage,
-		 s->is_ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature");
+		 s->is_ca || s->may_sign ? "critical,keyCertSign,cRLSign"
+					 : "critical,digitalSignature");
 	if (s->extension.n > 0)
 		add_raw(x, s->extension_oid ? s->extension_oid : "1.2.840.113741.1.13.1", false,
 			s->extension);

@@ -37,11 +37,12 @@ struct pki_cert {
 	enum pki_key key, signer;
 	long serial;
 	int64_t from, to;
-	bool is_ca, is_odd;	   /* odd: a critical extension that nobody knows */
-	int pathlen;		   /* -1: none */
-	struct span extension;	   /* value of one more extension; empty: none */
-	const char *extension_oid; /* NULL: the Intel extension of PCK certificates */
-	bool is_broken;		   /* one bit of the signature is flipped */
+	bool is_ca, may_sign, is_odd; /* may_sign: its key usage says so; odd: a critical extension
+					 that nobody knows */
+	int pathlen;		      /* -1: none */
+	struct span extension;	      /* value of one more extension; empty: none */
+	const char *extension_oid;    /* NULL: the Intel extension of PCK certificates */
+	bool is_broken;		      /* one bit of the signature is flipped */
 };
 
 struct pki_crl {

@@ -154,7 +154,9 @@ static struct span pck_extension(const struct dcap *d, uint8_t *buf, size_t size
 	uint8_t tcb[1024], all[1500], num[3] = { 0 };
 	struct wspan t = WSPAN(tcb, sizeof(tcb)), a = WSPAN(all, sizeof(all)), w = WSPAN(buf, size);
 
-	for (uint8_t i = 0; i < 16; i++) {
+	for (uint8_t k = 0; k < 16 + d->component_error; k++) {
+		uint8_t i = k % 16;
+
 		num[1] = d->components[i];
 		put_member(&t, 2, (uint8_t)(i + 1), 0x02,
 			   num[1] & 0x80 ? SPAN(num, 2) : SPAN(num + 1, 1));

@@ -31,6 +31,7 @@ struct dcap {
 	uint16_t pcesvn;
 	struct edit pck_edit; /* bytes of the extension; both of n bytes */
 	size_t pck_edit_n;
+	int component_error; /* -1: one SVN is missing; 1: one is there twice */
 
 	uint16_t version, key_type, body_type; /* body_type: version 5 only */
 	uint32_t tee_type;

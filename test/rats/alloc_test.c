@@ -18,6 +18,7 @@ enum { ONE_BY_ONE = 400, STRIDE = 37 };
 
 static long countdown = -1; /* until the one that fails; < 0: none does */
 static bool failed;
+static bool spare_crypto; /* OpenSSL's allocations do not fail */
 
 static bool fails_now(void)
 {
@@ -59,13 +60,13 @@ char *__wrap_strdup(const char *s)
 static void *crypto_malloc(size_t n, const char *file, int line)
 {
 	(void)file, (void)line;
-	return fails_now() ? NULL : __real_malloc(n);
+	return !spare_crypto && fails_now() ? NULL : __real_malloc(n);
 }
 
 static void *crypto_realloc(void *p, size_t n, const char *file, int line)
 {
 	(void)file, (void)line;
-	return fails_now() ? NULL : __real_realloc(p, n);
+	return !spare_crypto && fails_now() ? NULL : __real_realloc(p, n);
 }
 
 static void crypto_free(void *p, const char *file, int line)
@@ -176,7 +177,9 @@ static void test_csv(void **state)
 				   .flip_at = 0x40 };
 
 	(void)state;
+	spare_crypto = true; /* OpenSSL 3.0's SM2 hands a NULL to BN_CTX_end() then */
 	run(&c, (const char *const[]){ NULL });
+	spare_crypto = false;
 }
 
 static void test_ear(void **state)

@@ -150,8 +150,10 @@ static bool complete(const struct pool *p, enum snp_product product, struct chai
 		     struct rtls_verdict *v)
 {
 	struct chain built_in = { 0 };
-	bool ok = chain_from_pem(snp_amd_certs(product), &built_in);
+	bool ok;
 
+	ok = verdict_check(v, RTLS_CHECK_CHAIN, chain_from_pem(snp_amd_certs(product), &built_in),
+			   "AMD's own certificates", "cannot be read");
 	for (size_t i = 0; ok && i < ISSUERS; i++) {
 		X509 *x = find_issuer(p, &built_in, c->cert[i]);
 

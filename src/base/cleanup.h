@@ -20,13 +20,18 @@
 		take_;                                                                             \
 	})
 
-/* Makes x_freep(T **) out of x_free(T *), for CLEANUP(). */
+/*
+ * Makes x_freep(T **) out of x_free(T *), for CLEANUP().
+ * NOLINTBEGIN(bugprone-macro-parentheses): a type takes no parentheses
+ */
 #define DEFINE_FREEP(type, free_fn)                                                                \
 	static inline void free_fn##p(type *p)                                                     \
 	{                                                                                          \
 		if (*p)                                                                            \
 			free_fn(*p);                                                               \
 	}
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 void fd_closep(int *fd); /* closes *fd unless it is < 0; errno survives */
 

@@ -26,7 +26,7 @@ static size_t drain(struct queue *q, uint8_t *out, size_t want)
 
 static void keeps_order(void **state)
 {
-	struct queue_budget budget = { .max = 8 * MAX };
+	struct queue_budget budget = { .max = (size_t)8 * MAX };
 	static uint8_t in[50000], out[50000];
 	uint8_t next_in = 0, next_out = 0;
 	struct queue q;
@@ -52,7 +52,7 @@ static void keeps_order(void **state)
 
 static void refuses_beyond_its_maximum(void **state)
 {
-	struct queue_budget budget = { .max = 64 * MAX };
+	struct queue_budget budget = { .max = (size_t)64 * MAX };
 	uint8_t *bytes = calloc(1, MAX);
 	struct queue q;
 
@@ -77,7 +77,7 @@ static void refuses_beyond_its_maximum(void **state)
 static void stuck_queues_leave_room_for_others(void **state)
 {
 	enum { N = 40, CHUNK = 64 * 1024 };
-	struct queue_budget budget = { .max = 4 * MAX };
+	struct queue_budget budget = { .max = (size_t)4 * MAX };
 	uint8_t *bytes = calloc(1, CHUNK);
 	struct queue q[N], late;
 

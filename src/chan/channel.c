@@ -165,9 +165,9 @@ static enum chan_reason framing_reason(struct chan *c, int r, const struct rx_ba
 {
 	if (r == FRAME_E_EMPTY)
 		return CHAN_R_EMPTY_FRAME;
-	/* 0x16 0x03 is how a TLS ClientHello or alert record starts (RFC 8446 5.1). */
-	if (c->stats.frames_in == 0 && b->rest.n >= 2 && b->rest.p[0] == 0x16 &&
-	    b->rest.p[1] == 0x03)
+	/* How a TLS handshake (0x16) or alert (0x15) record starts (RFC 8446 5.1). */
+	if (c->stats.frames_in == 0 && b->rest.n >= 2 &&
+	    (b->rest.p[0] == 0x16 || b->rest.p[0] == 0x15) && b->rest.p[1] == 0x03)
 		return CHAN_R_TLS;
 	return CHAN_R_LONG_FRAME;
 }
@@ -178,7 +178,7 @@ static bool take_batch(struct chan *c, size_t n)
 	enum chan_reason why = CHAN_OK;
 	struct span frame, body;
 	struct rx_batch batch;
-	int r;
+	int r = FRAME_E_MORE;
 
 	rx_received(&c->rx, c->loop->rxbuf + RX_HEADROOM, n, &batch);
 	while (c->state != CHAN_CLOSED && why == CHAN_OK &&

@@ -38,7 +38,7 @@ struct link {
 
 static void schedule(struct link *k, uint32_t ms)
 {
-	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (long)(ms % 1000) * 1000 };
 
 	if (!k->stopped)
 		event_add(k->timer, &tv);

@@ -12,7 +12,7 @@ static uint8_t area[RX_HEADROOM + BUF];
 /* Copies at most n bytes of *in to where rx wants them, as a read would. */
 static size_t feed(const struct rx *rx, struct span *in, size_t n)
 {
-	struct iovec iov[2];
+	struct iovec iov[2] = { 0 };
 	int n_iov = rx_iov(rx, area + RX_HEADROOM, BUF, iov);
 	size_t done = 0;
 
@@ -31,8 +31,8 @@ static size_t feed(const struct rx *rx, struct span *in, size_t n)
 static void run(const uint8_t *stream, size_t n, const size_t *lengths, size_t n_frames,
 		size_t (*cut)(void))
 {
-	struct span in = SPAN(stream, n), frame, body;
-	struct rx_batch batch;
+	struct span in = SPAN(stream, n), frame = { 0 }, body = { 0 };
+	struct rx_batch batch = { 0 };
 	struct rx rx = { 0 };
 	size_t k = 0;
 	int r;

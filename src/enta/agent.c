@@ -223,7 +223,7 @@ static void on_wait_over(evutil_socket_t fd, short what, void *arg)
 static void start_waiting(struct agent *a)
 {
 	static const struct timeval wait = { .tv_sec = AGENT_WAIT_MS / 1000,
-					     .tv_usec = AGENT_WAIT_MS % 1000 * 1000 };
+					     .tv_usec = (long)(AGENT_WAIT_MS % 1000) * 1000 };
 
 	a->gateway = NULL;
 	a->n_iov = 0;
@@ -273,6 +273,9 @@ static enum chan_reason on_packet(void *owner, struct chan *c, const struct chan
 	}
 	a->packets_in++;
 	if (p->is_gso) {
+		/* The fields as gso_parse() judged them, over the peer's own in the receive buffer.
+		 */
+		gso_put(&p->gso, (uint8_t *)(uintptr_t)p->packet.p - GSO_HDR);
 		iov[0] = (struct iovec){ (void *)(uintptr_t)(p->packet.p - GSO_HDR),
 					 p->packet.n + GSO_HDR };
 		r = tun_write(a->tun, iov, 1);

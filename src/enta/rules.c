@@ -180,13 +180,13 @@ static const char *parse_where(struct draft *d)
 
 static const char *draft_begin(struct draft *d, const char *kind, const char *example)
 {
+	d->left = d->copy;
 	if (d->text[0] == '\0')
 		return wrong(d, "an empty %s rule; write %s", kind, example);
 	if (strlen(d->text) >= sizeof(d->copy))
 		return wrong(d, "a %s rule has at most %d characters; write %s", kind,
 			     RULE_TEXT_MAX - 1, example);
 	memcpy(d->copy, d->text, strlen(d->text) + 1);
-	d->left = d->copy;
 	d->right = strchr(d->copy, '=');
 	if (d->right)
 		*d->right++ = '\0';

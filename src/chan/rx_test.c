@@ -78,7 +78,7 @@ static size_t cut_random(void)
 static void frames_survive_any_cut(void **state)
 {
 	uint8_t *stream = malloc(STREAM);
-	size_t lengths[400], n_frames = 0, n = 0;
+	size_t lengths[400] = { 0 }, n_frames = 0, n = 0;
 
 	(void)state;
 	srand(7);

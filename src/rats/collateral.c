@@ -6,7 +6,6 @@
 #include "rats/collateral.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,8 +45,10 @@ void rtls_collateral_free(struct rtls_collateral *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->n_certs; i++)
+	for (size_t i = 0; i < c->n_certs; i++) {
 		X509_free(c->certs[i].x);
+		free(c->certs[i].der);
+	}
 	for (size_t i = 0; i < c->n_crls; i++)
 		X509_CRL_free(c->crls[i].crl);
 	for (size_t i = 0; i < c->n_docs; i++) {
@@ -106,8 +107,8 @@ static int add_blob(struct rtls_collateral *c, struct span s)
 	return 0;
 }
 
-/* Consumes x. */
-static int add_cert(struct rtls_collateral *c, X509 *x)
+/* Consumes x, which was made of der. */
+static int add_cert(struct rtls_collateral *c, X509 *x, struct span der)
 {
 	struct bag_cert b = { .x = x, .issuer = SIZE_MAX };
 	struct bag_cert *slot;
@@ -118,11 +119,15 @@ static int add_cert(struct rtls_collateral *c, X509 *x)
 		X509_free(x);
 		return 0; /* a key or a time that OpenSSL cannot read: of no use */
 	}
-	slot = GROW(c, certs, &r);
+	b.der = malloc(der.n);
+	b.der_n = der.n;
+	slot = b.der ? GROW(c, certs, &r) : NULL;
 	if (!slot) {
 		X509_free(x);
-		return err_pass(r);
+		free(b.der);
+		return r < 0 ? err_pass(r) : err_new(-ENOMEM);
 	}
+	memcpy(b.der, der.p, der.n);
 	*slot = b;
 	return 0;
 }
@@ -164,7 +169,7 @@ static int add_der(struct rtls_collateral *c, struct span s)
 	X509 *x = x509_from_der(s);
 
 	if (x)
-		return add_cert(c, x);
+		return add_cert(c, x, s);
 	crl = d2i_X509_CRL(NULL, &p, (long)s.n);
 	if (crl && p == s.p + s.n)
 		return add_crl(c, crl);
@@ -312,6 +317,30 @@ int rtls_collateral_seal(struct rtls_collateral *c)
 		seal_doc(c, &c->docs[i]);
 	c->is_sealed = true;
 	return 0;
+}
+
+const struct bag_cert *collateral_find_der(const struct rtls_collateral *c, struct span der)
+{
+	for (size_t i = 0; c && i < c->n_certs; i++)
+		if (span_equal(SPAN(c->certs[i].der, c->certs[i].der_n), der))
+			return &c->certs[i];
+	return NULL;
+}
+
+const struct bag_cert *collateral_find_x509(const struct rtls_collateral *c, const X509 *x)
+{
+	for (size_t i = 0; c && i < c->n_certs; i++)
+		if (c->certs[i].x == x)
+			return &c->certs[i];
+	return NULL;
+}
+
+bool collateral_knows_issue(const struct rtls_collateral *c, const X509 *x, const X509 *issuer)
+{
+	const struct bag_cert *b = collateral_find_x509(c, x), *i = collateral_find_x509(c, issuer);
+
+	return b && i && b->issuer != SIZE_MAX &&
+	       memcmp(c->certs[b->issuer].key, i->key, sizeof(i->key)) == 0;
 }
 
 bool collateral_is_sealed(const struct rtls_collateral *c)

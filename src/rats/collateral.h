@@ -45,6 +45,8 @@ struct rtls_verdict;
 /* A certificate of the bag and what sealing found out about it. */
 struct bag_cert {
 	X509 *x;
+	uint8_t *der; /* as it was added */
+	size_t der_n;
 	int64_t from, to; /* its validity */
 	uint8_t key[32];  /* SHA-256 of its SubjectPublicKeyInfo */
 	size_t issuer;	  /* index of a certificate of the bag that signed it; SIZE_MAX: none */
@@ -68,6 +70,12 @@ struct bag_doc {
 	uint8_t signer[32]; /* ...this one */
 	uint8_t digest[32], signature[64];
 };
+
+/* The certificate with these bytes, or the one that x is (the same object); NULL: none. */
+const struct bag_cert *collateral_find_der(const struct rtls_collateral *c, struct span der);
+const struct bag_cert *collateral_find_x509(const struct rtls_collateral *c, const X509 *x);
+/* Whether sealing has verified that the key of `issuer` signed x; both are the bag's objects. */
+bool collateral_knows_issue(const struct rtls_collateral *c, const X509 *x, const X509 *issuer);
 
 bool collateral_is_sealed(const struct rtls_collateral *c);
 const struct bag_cert *collateral_bag_cert(const struct rtls_collateral *c, size_t i);

@@ -10,11 +10,14 @@ static bool names_issuer(const struct bag_crl *c, X509 *issuer)
 }
 
 /* Sealing has verified it if the issuer's certificate was in the bag; else it costs a signature. */
-static bool is_signed_by(const struct bag_crl *c, X509 *issuer)
+static bool is_signed_by(const struct bag_crl *c, const struct rtls_collateral *bag, X509 *issuer)
 {
+	const struct bag_cert *known = collateral_find_x509(bag, issuer);
 	uint8_t key[32];
 
-	if (!x509_key_sha256(issuer, key))
+	if (known)
+		memcpy(key, known->key, sizeof(key));
+	else if (!x509_key_sha256(issuer, key))
 		return false;
 	if (c->is_verified && memcmp(c->signer, key, sizeof(key)) == 0)
 		return true;
@@ -38,7 +41,7 @@ static void consider(struct choice *best, const struct rtls_collateral *bag, X50
 
 		if (!names_issuer(c, issuer))
 			continue;
-		this.is_signed = is_signed_by(c, issuer);
+		this.is_signed = is_signed_by(c, bag, issuer);
 		this.rank = 1 + this.is_signed * 2 +
 			    collateral_time_ok(rules, c->issued, c->expires, now);
 		if (this.rank > best->rank ||

@@ -38,6 +38,7 @@ extern const struct roots roots_production;
 struct chain {
 	X509 *cert[CHAIN_MAX]; /* leaf first; owned */
 	size_t n;
+	const struct rtls_collateral *bag; /* what it has verified is not verified again; or NULL */
 };
 
 void chain_deinit(struct chain *c);
@@ -47,6 +48,8 @@ X509 *x509_from_der(struct span der);
 /* PEM certificates, leaf first; text around them and NULs at the end are ignored. False: none, too
  * many, or broken. */
 bool chain_from_pem(struct span pem, struct chain *out);
+/* The same; certificates that are in the bag are not parsed and verified once more. */
+bool chain_from_pem_known(struct span pem, const struct rtls_collateral *bag, struct chain *out);
 
 bool x509_key_sha256(X509 *cert, uint8_t out[32]);
 bool pkey_sha256(EVP_PKEY *key, uint8_t out[32]);

@@ -29,7 +29,7 @@ static bool check_chain(const struct quote *q, const struct appraisal *a, struct
 						  "5 (PCK chain)",
 						  "6 (QE report)" };
 	const char *wrong;
-	bool is_three = chain_from_pem(q->certs, chain) && chain->n == 3;
+	bool is_three = chain_from_pem_known(q->certs, a->collateral, chain) && chain->n == 3;
 
 	if (!verdict_check(v, RTLS_CHECK_CHAIN, q->cert_type == CERT_PCK_CHAIN,
 			   "certification data", "expected a PCK chain (type 5), found type %s",

@@ -5,10 +5,12 @@
  */
 #include "rats/dcap/tcb_info.h"
 
-#include <openssl/sha.h>
+#include <errno.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "rats/json.h"
 #include "rats/x509.h"
 
@@ -313,7 +315,11 @@ int bag_doc_parse(struct span body, struct bag_doc *out)
 	} else {
 		return TCB_E_SCHEMA;
 	}
-	SHA256(inner.p, inner.n, d.digest);
+	if (EVP_Digest(inner.p, inner.n, d.digest, NULL, EVP_sha256(), NULL) != 1) {
+		tcb_info_free(d.tcb);
+		qe_identity_free(d.qe);
+		return err_new(-ENOMEM);
+	}
 	*out = d;
 	return 0;
 }

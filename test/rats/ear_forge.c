@@ -14,7 +14,8 @@ static struct {
 struct forgery {
 	const char *alg, *extra_header, *iat, *nbf, *exp, *body, *raw;
 	EVP_PKEY *key, *jwk, *cert_key, *cert_signer;
-	bool with_x5c, x5c_url, with_jwk, leave_root_out, root_in_bag, short_sig, flip_sig;
+	bool with_x5c, x5c_url, with_jwk, leave_root_out, root_in_bag, short_sig, long_sig,
+		flip_sig;
 	bool crl_strict, revoked;
 	int64_t now, cert_to;
 	const char *kid, *jwks;
@@ -153,7 +154,7 @@ static char *make_token(const struct forgery *f)
 {
 	json_t *header = header_of(f);
 	char payload[4096], *h_text = json_dumps(header, JSON_COMPACT), *parts[3], *token;
-	uint8_t sig[512];
+	uint8_t sig[512] = { 0 };
 	size_t n;
 
 	snprintf(payload, sizeof(payload), "{%s%s%s%s%s%s%s}", f->iat ? "\"iat\":" : "",
@@ -166,7 +167,7 @@ static char *make_token(const struct forgery *f)
 	assert_true(asprintf(&token, "%s.%s", parts[0], parts[1]) > 0);
 	n = sign(f, token, sig);
 	sig[10] ^= f->flip_sig;
-	parts[2] = b64(sig, n - f->short_sig, true);
+	parts[2] = b64(sig, n - f->short_sig + f->long_sig, true);
 	token = realloc(token, strlen(token) + strlen(parts[2]) + 3);
 	strcat(strcat(token, "."), parts[2]);
 	for (size_t i = 0; i < 3; i++)
@@ -315,6 +316,10 @@ static void shortened(struct forgery *f)
 {
 	f->short_sig = true;
 }
+static void lengthened(struct forgery *f)
+{
+	f->long_sig = true;
+}
 static void no_exp(struct forgery *f)
 {
 	f->exp = NULL;
@@ -334,6 +339,11 @@ static void expired(struct forgery *f)
 static void from_the_future(struct forgery *f)
 {
 	f->now = 1749999999;
+}
+static void before_iat(struct forgery *f)
+{
+	f->nbf = "1749999000";
+	f->now = 1749999500;
 }
 static void before_nbf(struct forgery *f)
 {
@@ -371,11 +381,13 @@ static const struct {
 	{ signed_by_other, RTLS_CHECK_SIGNATURE, "token signature", false },
 	{ flipped, RTLS_CHECK_SIGNATURE, "token signature", false },
 	{ shortened, RTLS_CHECK_SIGNATURE, "token signature", false },
+	{ lengthened, RTLS_CHECK_SIGNATURE, "token signature", false },
 	{ no_exp, RTLS_CHECK_FORMAT, "lifetime", false },
 	{ odd_exp, RTLS_CHECK_FORMAT, "lifetime", false },
 	{ odd_nbf, RTLS_CHECK_FORMAT, "lifetime", false },
 	{ expired, RTLS_CHECK_FRESHNESS, "lifetime", false },
 	{ from_the_future, RTLS_CHECK_FRESHNESS, "lifetime", false },
+	{ before_iat, RTLS_CHECK_FRESHNESS, "lifetime", false },
 	{ before_nbf, RTLS_CHECK_FRESHNESS, "lifetime", false },
 };
 

@@ -311,6 +311,21 @@ static void test_unsigned_part(void **state)
 	}
 }
 
+/* Neither more nor less than a report. */
+static void test_size(void **state)
+{
+	uint8_t bytes[SNP_REPORT_SIZE + 1] = { 0 };
+	struct snp_forgery f;
+	struct snp_report r;
+
+	(void)state;
+	snp_honest(&f);
+	memcpy(bytes, f.report, SNP_REPORT_SIZE);
+	assert_true(snp_report_parse(SPAN(bytes, SNP_REPORT_SIZE), &r));
+	assert_false(snp_report_parse(SPAN(bytes, SNP_REPORT_SIZE - 1), &r));
+	assert_false(snp_report_parse(SPAN(bytes, SNP_REPORT_SIZE + 1), &r));
+}
+
 /* The pin is of the root's key, not of its name. */
 static void test_root_is_pinned(void **state)
 {
@@ -330,9 +345,8 @@ static void test_root_is_pinned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_honest),
-		cmocka_unit_test(test_forgeries),
-		cmocka_unit_test(test_unsigned_part),
+		cmocka_unit_test(test_honest),	       cmocka_unit_test(test_forgeries),
+		cmocka_unit_test(test_unsigned_part),  cmocka_unit_test(test_size),
 		cmocka_unit_test(test_root_is_pinned),
 	};
 

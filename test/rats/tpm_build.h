@@ -27,7 +27,7 @@ struct tpm_forgery {
 	bool root_left_out, revoked, crl_strict, bad_safe, no_kid, two_kids;
 	const char *eku;
 	size_t n_pcrs; /* that come along, of 24 */
-	bool flip_pcr, flip_runtime, hcl_kind_tdx, hcl_version_9, hcl_long;
+	bool flip_pcr, flip_runtime, hcl_kind_tdx, hcl_version_9, hcl_long, hcl_size;
 	bool bad_report_tail;
 	int64_t cert_to;
 	const uint8_t *raw;
@@ -219,13 +219,13 @@ static inline size_t tpm_make_hcl(struct tpm_forgery *f, uint8_t out[TPM_HCL_MAX
 	tpm_put_b64url(e_text, f->hcl_ak, "e");
 	n = (size_t)sprintf(json,
 			    "{\"keys\":[{\"kid\":\"%s\",\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"},"
-			    "{\"kid\":\"%s\",\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}",
+			    "{\"kid\":\"%s\",\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"}]}",
 			    f->no_kid ? "HCLEkPub" : "HCLAkPub", n_text, e_text,
-			    f->two_kids ? "HCLAkPub" : "other");
+			    f->two_kids ? "HCLAkPub" : "other", n_text, e_text);
 	memcpy(out, "HCLA", 4);
 	tpm_put_le32(out + 4, f->hcl_version_9 ? 9 : 1);
 	tpm_put_le32(out + 12, 2);
-	tpm_put_le32(out + 1216, n + 20);
+	tpm_put_le32(out + 1216, n + 20 + f->hcl_size);
 	tpm_put_le32(out + 1220, 1);
 	tpm_put_le32(out + 1224, f->hcl_kind_tdx ? TPM_HCL_TDX : TPM_HCL_SNP);
 	tpm_put_le32(out + 1228, 1);

@@ -175,6 +175,25 @@ static void hcl_long(struct tpm_forgery *f)
 	tpm_honest_azure(f);
 	f->hcl_long = true;
 }
+static void hcl_size(struct tpm_forgery *f)
+{
+	tpm_honest_azure(f);
+	f->hcl_size = true;
+}
+static void field_twice(struct tpm_forgery *f)
+{
+	static uint8_t map[8192];
+	size_t n = tpm_pack(f, map, sizeof(map));
+
+	map[0]++;
+	memcpy(map + n,
+	       "\x65"
+	       "quote"
+	       "\x41x",
+	       8);
+	f->raw = map;
+	f->n_raw = n + 8;
+}
 static void hcl_runtime(struct tpm_forgery *f)
 {
 	tpm_honest_azure(f);
@@ -224,6 +243,7 @@ static const struct {
 } cases[] = {
 	{ no_map, RTLS_CHECK_FORMAT, "TPM evidence", false },
 	{ no_quote, RTLS_CHECK_FORMAT, "TPM evidence", false },
+	{ field_twice, RTLS_CHECK_FORMAT, "TPM evidence", false },
 	{ unknown_field, RTLS_CHECK_FORMAT, "TPM evidence", false },
 	{ not_generated, RTLS_CHECK_FORMAT, "quote: not a TPMS_ATTEST", false },
 	{ is_certify, RTLS_CHECK_FORMAT, "quote: not a TPMS_ATTEST", false },
@@ -250,6 +270,7 @@ static const struct {
 	{ hcl_kind, RTLS_CHECK_FORMAT, "HCL report", false },
 	{ hcl_version, RTLS_CHECK_FORMAT, "HCL report", false },
 	{ hcl_long, RTLS_CHECK_FORMAT, "HCL report", false },
+	{ hcl_size, RTLS_CHECK_FORMAT, "HCL report", false },
 	{ hcl_runtime, RTLS_CHECK_BINDING, "runtime data", false },
 	{ hcl_tail, RTLS_CHECK_BINDING, "runtime data", false },
 	{ hcl_other_ak, RTLS_CHECK_BINDING, "two different keys", false },

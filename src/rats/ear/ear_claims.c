@@ -8,8 +8,11 @@
  * gives report data and measurements; those of the first appraisal are stated under the names that
  * the verifiers of the TEEs use.
  *
- * Simple token: the status is that it was issued; the evidence stands in "tcb-status", a JSON text
- * whose names are paths. Only the names differ, so that one table serves both.
+ * A trust vector that is not there is "none", which a policy has to list.
+ *
+ * Simple token: that it was issued is all, status and trust are "none"; the evidence stands in
+ * "tcb-status", a JSON text whose names are paths. Only the names differ, so that one table serves
+ * both.
  */
 #include "rats/ear/ear_claims.h"
 
@@ -159,10 +162,14 @@ static bool claim_vector(struct claims *c, const char *submod, const json_t *vec
 	const char *name;
 	json_t *value;
 
-	if (!vector)
+	if (!vector || json_is_null(vector)) {
+		claims_add_text(c, "trust_tier", "none");
 		return true;
+	}
 	if (!json_is_object(vector) || json_object_size(vector) > VECTOR_MAX)
 		return false;
+	if (json_object_size(vector) == 0)
+		claims_add_text(c, "trust_tier", "none");
 	json_object_foreach((json_t *)vector, name, value)
 	{
 		char full[2 * NAME_MAX_EAR + 8], number[24];
@@ -230,6 +237,8 @@ static bool claim_simple(struct claims *c, const json_t *payload)
 	if (!json_is_object(evidence))
 		return false;
 	claims_add_text(c, "kind", "simple");
+	claims_add_text(c, "status", "none");
+	claims_add_text(c, "trust_tier", "none");
 	claim_text(c, payload, "tee", "tee");
 	json_array_foreach(reports, i, report)
 	{

@@ -83,13 +83,15 @@ static bool check_chain(const struct appraisal *a, struct chain *c, struct rtls_
 static EVP_PKEY *key_in_set(struct span text, struct span kid)
 {
 	JSON_AUTO set = json_parse_strict(text);
-	const json_t *jwk;
+	const json_t *keys = json_object_get(set, "keys"), *jwk;
 	struct span id;
 	size_t i;
 
-	json_array_foreach(json_object_get(set, "keys"), i,
-			   jwk) if (json_text(jwk, "kid", &id) &&
-				    span_equal(id, kid)) return jwk_to_key(jwk);
+	for (i = 0; i < json_array_size(keys); i++) {
+		jwk = json_array_get(keys, i);
+		if (json_text(jwk, "kid", &id) && span_equal(id, kid))
+			return jwk_to_key(jwk);
+	}
 	return NULL;
 }
 

@@ -65,6 +65,8 @@ static void test_simple(void **state)
 	assert_passes(v);
 	check_ca(v, "token/coco_simple_tdx.ca.pem");
 	assert_claim(v, "kind", "simple");
+	assert_claim(v, "status", "none");
+	assert_claim(v, "trust_tier", "none");
 	assert_claim(v, "tee", "tdx");
 	assert_claim(v, "issuer", "CoCo-Attestation-Service");
 	assert_claim(v, "policy_id", "default");

@@ -6,6 +6,7 @@
 #include "rats/collateral.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,26 +253,36 @@ static struct span trim_left(struct span s)
 	return s;
 }
 
+static int add_any(struct rtls_collateral *c, struct span s)
+{
+	struct span text = trim_left(s);
+	bool is_bundle;
+	int r;
+
+	if (text.n > 0 && text.p[0] == '{')
+		return add_json(c, text);
+	if (s.n > 0 && s.p[0] == 0x30)
+		return add_der(c, s);
+	if (s.n > 0 && memmem(s.p, s.n, "-----BEGIN ", 11))
+		return add_pem(c, s);
+	r = add_bundle(c, s, &is_bundle);
+	if (r < 0 || is_bundle)
+		return err_pass(r);
+	return add_blob(c, s);
+}
+
 int rtls_collateral_add(struct rtls_collateral *c, const void *bytes, size_t n)
 {
-	struct span s = SPAN(bytes, n), text = trim_left(s);
-	bool is_bundle;
 	int r;
 
 	if (c->is_sealed)
 		return err_new(-EINVAL);
 	if (n > COLLATERAL_ITEM_MAX)
 		return err_new(-E2BIG);
-	if (text.n > 0 && text.p[0] == '{')
-		return add_json(c, text);
-	if (n > 0 && s.p[0] == 0x30)
-		return add_der(c, s);
-	if (n > 0 && memmem(s.p, n, "-----BEGIN ", 11))
-		return add_pem(c, s);
-	r = add_bundle(c, s, &is_bundle);
-	if (r < 0 || is_bundle)
-		return err_pass(r);
-	return add_blob(c, s);
+	ERR_set_mark(); /* trying what something is makes OpenSSL complain */
+	r = add_any(c, SPAN(bytes, n));
+	ERR_pop_to_mark();
+	return err_pass(r);
 }
 
 static void seal_cert(struct rtls_collateral *c, struct bag_cert *b)
@@ -309,12 +320,14 @@ int rtls_collateral_seal(struct rtls_collateral *c)
 {
 	if (c->is_sealed)
 		return err_new(-EINVAL);
+	ERR_set_mark();
 	for (size_t i = 0; i < c->n_certs; i++)
 		seal_cert(c, &c->certs[i]);
 	for (size_t i = 0; i < c->n_crls; i++)
 		seal_crl(c, &c->crls[i]);
 	for (size_t i = 0; i < c->n_docs; i++)
 		seal_doc(c, &c->docs[i]);
+	ERR_pop_to_mark();
 	c->is_sealed = true;
 	return 0;
 }

@@ -80,7 +80,7 @@ static void print_rule(FILE *f, const struct rule *r, const struct claims *claim
 {
 	const struct claim *c = claims_find(claims, rule_claim(r));
 	bool may_any = !(r->flags & RULE_NO_ANY) && (r->flags & (RULE_PIN | RULE_DEFAULT)) &&
-		       r->kind != RULE_UINT_MIN;
+		       (r->kind != RULE_UINT_MIN || (r->flags & RULE_PIN));
 
 	if (r->kind == RULE_ALLOW) {
 		if (c && c->kind == RTLS_CLAIM_BOOL && c->num)

@@ -20,13 +20,13 @@ static struct {
 /* Everything that a forgery may change. */
 struct snp_forgery {
 	uint8_t report[SNP_REPORT_SIZE];
-	uint8_t table[64];
+	uint8_t table[2048];
 	size_t n_table;
 	bool vlek;
 	const char *product, *leaf_cn, *ask_cn, *leaf_issuer_cn, *pinned;
 	uint8_t tcb[5]; /* fmc, bootloader, tee, snp, microcode in the certificate */
 	size_t hwid_n;
-	bool wrap_hwid, double_svn, omit_svn, no_csp, no_leaf, no_ask;
+	bool wrap_hwid, double_svn, omit_svn, no_csp, no_leaf, no_ask, leaf_in_table;
 	EVP_PKEY *leaf_key, *leaf_signer, *ask_signer, *report_key;
 	int64_t now;
 	bool crl_strict;
@@ -155,7 +155,22 @@ static inline void snp_sign_report(struct snp_forgery *f)
 	f->report[0x2a0] ^= f->flip_signature;
 }
 
-static inline struct rtls_collateral *snp_collect(const struct snp_forgery *f)
+/* A certificate table with one entry: the report's own certificate. */
+static inline void snp_put_table(struct snp_forgery *f, X509 *leaf)
+{
+	static const uint8_t vcek[16] = { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64,
+					  0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd };
+	uint8_t *p = f->table + 48;
+	int n = i2d_X509(leaf, &p);
+
+	memcpy(f->table, vcek, 16);
+	f->table[16] = 48;
+	f->table[20] = (uint8_t)n;
+	f->table[21] = (uint8_t)(n >> 8);
+	f->n_table = 48 + (size_t)n;
+}
+
+static inline struct rtls_collateral *snp_collect(struct snp_forgery *f)
 {
 	struct pki_cert ark_c = { .cn = "ARK-X", .key = snp_pki.ark, .is_ca = true, .pss = true };
 	struct pki_cert ask_c = { .key = snp_pki.ask,
@@ -174,6 +189,8 @@ static inline struct rtls_collateral *snp_collect(const struct snp_forgery *f)
 	leaf = snp_certify(f, f->leaf_issuer_cn ? f->leaf_issuer_cn : ask_c.cn);
 	assert_int_equal(rtls_collateral_new(&bag), 0);
 	bag_add_cert(bag, ark);
+	if (f->leaf_in_table)
+		snp_put_table(f, leaf);
 	if (!f->no_ask)
 		bag_add_cert(bag, ask);
 	if (!f->no_leaf)

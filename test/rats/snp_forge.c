@@ -285,6 +285,11 @@ static void test_honest(void **state)
 		assert_passes(v);
 		rtls_verdict_free(v);
 	}
+	snp_honest(&f); /* an extended report */
+	f.no_leaf = f.leaf_in_table = true;
+	v = run(&f, true);
+	assert_passes(v);
+	rtls_verdict_free(v);
 	snp_honest(&f); /* a chip that hides its number */
 	memset(f.report + 0x1a0, 0, 64);
 	v = run(&f, true);

@@ -239,7 +239,7 @@ static inline size_t tpm_make_hcl(struct tpm_forgery *f, uint8_t out[TPM_HCL_MAX
 	return 2600 > 1236 + n ? 2600 : 1236 + n;
 }
 
-static struct rtls_collateral *tpm_collect(const struct tpm_forgery *f)
+static struct rtls_collateral *tpm_collect(struct tpm_forgery *f)
 {
 	struct rtls_collateral *bag;
 	X509 *ca;

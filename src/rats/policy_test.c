@@ -90,6 +90,8 @@ static void test_refused(void **state)
 	char err[256];
 
 	(void)state;
+	assert_int_equal(rtls_policy_parse(NULL, 0, &p, err, sizeof(err)), -EINVAL);
+	assert_int_equal(rtls_policy_parse(NULL, 0, &p, NULL, 0), -EINVAL);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_int_equal(parse(bad[i].text, &p, err), -EINVAL);
 		assert_null(p);

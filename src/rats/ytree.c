@@ -231,7 +231,8 @@ int ytree_parse(struct span text, struct ytree_node **out, struct ytree_error *e
 	if (!yaml_parser_initialize(&r.parser))
 		return err_new(-ENOMEM);
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, text.p, text.n);
+	/* libyaml asserts that there is something to point at, even if it is empty */
+	yaml_parser_set_input_string(&r.parser, text.p ? text.p : (const uint8_t *)"", text.n);
 	e = read_document(&r, out);
 	yaml_parser_delete(&r.parser);
 	return err_pass(e);

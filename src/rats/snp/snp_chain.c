@@ -132,39 +132,48 @@ static bool is_named_issuer(X509 *candidate, X509 *of)
 	return X509_NAME_cmp(X509_get_subject_name(candidate), X509_get_issuer_name(of)) == 0;
 }
 
-/* A new reference, or NULL. */
-static X509 *find_issuer(const struct pool *p, const struct chain *built_in, X509 *of)
+static X509 *issuer_in_pool(const struct pool *p, X509 *of)
 {
-	X509 *found = NULL, *x;
+	X509 *x;
 
-	for (size_t i = 0; !found && (x = pool_at(p, i)); i++)
-		found = is_named_issuer(x, of) ? x : NULL;
-	for (size_t i = 0; !found && i < built_in->n; i++)
-		found = is_named_issuer(built_in->cert[i], of) ? built_in->cert[i] : NULL;
-	if (found)
-		X509_up_ref(found);
-	return found;
+	for (size_t i = 0; (x = pool_at(p, i)); i++)
+		if (is_named_issuer(x, of))
+			return x;
+	return NULL;
 }
 
+static X509 *issuer_in_chain(const struct chain *c, X509 *of)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (is_named_issuer(c->cert[i], of))
+			return c->cert[i];
+	return NULL;
+}
+
+/* Appends ASK and ARK. The built-in ones are read only when they are needed: that takes time. */
 static bool complete(const struct pool *p, enum snp_product product, struct chain *c,
 		     struct rtls_verdict *v)
 {
-	struct chain built_in = { 0 };
-	bool ok;
+	CLEANUP(chain_deinit) struct chain built_in = { 0 };
 
-	ok = verdict_check(v, RTLS_CHECK_CHAIN, chain_from_pem(snp_amd_certs(product), &built_in),
-			   "AMD's own certificates", "cannot be read");
-	for (size_t i = 0; ok && i < ISSUERS; i++) {
-		X509 *x = find_issuer(p, &built_in, c->cert[i]);
+	for (size_t i = 0; i < ISSUERS; i++) {
+		X509 *x = issuer_in_pool(p, c->cert[i]);
 
-		ok = verdict_check(v, RTLS_CHECK_CHAIN, x != NULL, "issuer",
+		if (!x && built_in.n == 0 &&
+		    !verdict_check(v, RTLS_CHECK_CHAIN,
+				   chain_from_pem(snp_amd_certs(product), &built_in),
+				   "AMD's own certificates", "cannot be read"))
+			return false;
+		if (!x)
+			x = issuer_in_chain(&built_in, c->cert[i]);
+		if (!verdict_check(v, RTLS_CHECK_CHAIN, x != NULL, "issuer",
 				   "no certificate of the name that issued the one of the %s",
-				   i == 0 ? "report's key" : "ASK");
-		if (ok)
-			c->cert[c->n++] = x;
+				   i == 0 ? "report's key" : "ASK"))
+			return false;
+		X509_up_ref(x);
+		c->cert[c->n++] = x;
 	}
-	chain_deinit(&built_in);
-	return ok;
+	return true;
 }
 
 /* The names that AMD gives to the issuers of each kind of key, and the product of the root. */
@@ -254,7 +263,7 @@ bool snp_chain_verify(const struct appraisal *a, const struct snp_report *r, str
 		      struct rtls_verdict *v, EVP_PKEY **out_key, struct snp_cert *out_cert)
 {
 	struct pool p = { .near = a->endorsements, .far = a->collateral };
-	struct chain c = { 0 };
+	struct chain c = { .bag = a->collateral };
 	bool ok = pool_fill(&p, table, v) && verify(a, r, &p, &c, v, out_key, out_cert);
 
 	chain_deinit(&c);

@@ -96,8 +96,11 @@ int option_parse(const struct option_program *p, int argc, char **argv, option_s
 			return option_complain(p, "--%s%s%s%s: %s", o->name, o->arg ? " '" : "",
 					       o->arg ? optarg : "", o->arg ? "'" : "", wrong);
 	}
-	if (optind < argc)
-		return option_complain(p, "'%s' stands alone; every value follows an option",
-				       argv[optind]);
+	if (argc - optind > p->n_operands_max)
+		return option_complain(p,
+				       p->n_operands_max
+					       ? "'%s' is one argument too many"
+					       : "'%s' stands alone; every value follows an option",
+				       argv[optind + p->n_operands_max]);
 	return 0;
 }

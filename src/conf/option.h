@@ -24,6 +24,7 @@ struct option_program {
 	const struct option_spec *options;
 	size_t n_options;
 	const char *footer; /* where to read more; may be NULL */
+	int n_operands_max; /* arguments that are no options and no values; 0: none is accepted */
 };
 
 enum {
@@ -40,8 +41,9 @@ enum { EXIT_USAGE = 2 };
 typedef const char *(*option_set_fn)(void *ctx, size_t index, const char *value);
 
 /*
- * Parses argv[1..]. What is no option is an error. Returns 0 or OPTION_E_*. Every program also has
- * --help and --version.
+ * Parses argv[1..]. More operands than the program takes are an error; those that it takes stand
+ * last in argv afterwards, from getopt's `optind` on. Returns 0 or OPTION_E_*. Every program also
+ * has --help and --version.
  */
 MUST_USE int option_parse(const struct option_program *p, int argc, char **argv, option_set_fn set,
 			  void *ctx);

@@ -2,6 +2,7 @@
  */
 #include "conf/option.h"
 
+#include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,11 +79,29 @@ static void refuses_what_is_wrong(void **state)
 	assert_int_equal(parse(&t, "--version", NULL, NULL), OPTION_E_DONE);
 }
 
+static void leaves_operands_at_the_end(void **state)
+{
+	char *argv[] = { (char *)"prog", (char *)"one", (char *)"--compat", (char *)"two", NULL };
+	struct option_program with = program;
+	struct taken t = { 0 };
+
+	(void)state;
+	with.n_operands_max = 2;
+	assert_int_equal(option_parse(&with, 4, argv, take, &t), 0);
+	assert_int_equal(t.n[1], 1);
+	assert_int_equal(optind, 2);
+	assert_string_equal(argv[2], "one");
+	assert_string_equal(argv[3], "two");
+	with.n_operands_max = 1;
+	assert_int_equal(option_parse(&with, 4, argv, take, &t), OPTION_E_USAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_what_is_right),
 		cmocka_unit_test(refuses_what_is_wrong),
+		cmocka_unit_test(leaves_operands_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,17 @@ int rtls_collateral_load(struct rtls_collateral *collateral, const char *path);
 int rtls_collateral_seal(struct rtls_collateral *collateral);
 void rtls_collateral_free(struct rtls_collateral *collateral);
 
+/* What the i-th item is, for people: nothing here is a statement of trust. */
+struct rtls_collateral_item {
+	const char *kind;	 /* "certificate", "crl", "tcb-info", "qe-identity", "other" */
+	char name[160];		 /* whom it is about, in printable ASCII */
+	int64_t issued, expires; /* seconds since 1970; 0: it does not say */
+	bool is_signed;		 /* by the key of a certificate in the same, sealed bag */
+};
+/* False: there is no i-th. */
+bool rtls_collateral_item(const struct rtls_collateral *collateral, size_t i,
+			  struct rtls_collateral_item *out);
+
 /*
  * What an appraisal needs besides evidence and policy. Zero-initialise it; then a field that a
  * later version adds keeps its old meaning.

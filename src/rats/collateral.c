@@ -263,11 +263,11 @@ static int add_any(struct rtls_collateral *c, struct span s)
 		return add_json(c, text);
 	if (s.n > 0 && s.p[0] == 0x30)
 		return add_der(c, s);
-	if (s.n > 0 && memmem(s.p, s.n, "-----BEGIN ", 11))
-		return add_pem(c, s);
-	r = add_bundle(c, s, &is_bundle);
+	r = add_bundle(c, s, &is_bundle); /* before PEM, which may stand inside a bundle */
 	if (r < 0 || is_bundle)
 		return err_pass(r);
+	if (s.n > 0 && memmem(s.p, s.n, "-----BEGIN ", 11))
+		return add_pem(c, s);
 	return add_blob(c, s);
 }
 

@@ -23,12 +23,16 @@ void pki_init(struct pki *p)
 {
 	for (int i = 0; i < PKI_N_KEYS; i++)
 		MUST(p->key[i] = EVP_EC_gen("P-256"));
+	MUST(p->issued = calloc(1, sizeof(*p->issued)));
 }
 
 void pki_deinit(struct pki *p)
 {
 	for (int i = 0; i < PKI_N_KEYS; i++)
 		EVP_PKEY_free(p->key[i]);
+	for (size_t i = 0; p->issued && i < p->issued->n; i++)
+		X509_free(p->issued->cert[i]);
+	free(p->issued);
 	*p = (struct pki){ 0 };
 }
 
@@ -77,6 +81,34 @@ static void flip_signature(X509 *x)
 	sig->data[sig->length - 1] ^= 1;
 }
 
+/* The certificate that was issued with these contents; consumes x, the new one. */
+static X509 *issue_once(struct pki_issued *issued, X509 *x)
+{
+	uint8_t *tbs = NULL, *other = NULL;
+	int n = i2d_re_X509_tbs(x, &tbs);
+	X509 *found = NULL;
+
+	MUST(n > 0);
+	for (size_t i = 0; i < issued->n && !found; i++) {
+		if (i2d_re_X509_tbs(issued->cert[i], &other) == n &&
+		    memcmp(tbs, other, (size_t)n) == 0)
+			found = issued->cert[i];
+		OPENSSL_free(other);
+		other = NULL;
+	}
+	OPENSSL_free(tbs);
+	if (found) {
+		X509_free(x);
+		x = found;
+	} else if (issued->n < PKI_CERTS_MAX) {
+		issued->cert[issued->n++] = x;
+	} else {
+		return x;
+	}
+	X509_up_ref(x);
+	return x;
+}
+
 X509 *pki_cert_make(const struct pki *p, const struct pki_cert *s)
 {
 	static const uint8_t odd[] = { 0x05, 0x00 };
@@ -104,8 +136,9 @@ X509 *pki_cert_make(const struct pki *p, const struct pki_cert *s)
 	if (s->is_odd)
 		add_raw(x, "1.3.6.1.4.1.99999.1", true, SPAN(odd, sizeof(odd)));
 	MUST(X509_sign(x, p->key[s->signer], EVP_sha256()) > 0);
-	if (s->is_broken)
-		flip_signature(x);
+	if (!s->is_broken)
+		return issue_once(p->issued, x);
+	flip_signature(x);
 	return x;
 }
 

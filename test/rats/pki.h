@@ -24,8 +24,18 @@ enum pki_key {
 	PKI_N_KEYS,
 };
 
+enum { PKI_CERTS_MAX = 32 };
+
 struct pki {
 	EVP_PKEY *key[PKI_N_KEYS]; /* P-256 */
+	/*
+	 * What was issued. ECDSA signs differently each time, but a maker issues a certificate
+	 * once: the same contents give the same bytes.
+	 */
+	struct pki_issued {
+		size_t n;
+		X509 *cert[PKI_CERTS_MAX];
+	} * issued;
 };
 
 /* Fresh keys. */

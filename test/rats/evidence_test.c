@@ -345,6 +345,51 @@ static void test_endorsements(void **state)
 	rtls_policy_free(willing);
 }
 
+/* One bit anywhere in a quote, and it is not trusted: nothing in it is without meaning. */
+static void test_every_bit_of_a_quote(void **state)
+{
+	const size_t n = dcap_quote(&d, quote);
+
+	(void)state;
+	expect(SPAN(quote, n), RTLS_TRUSTED, RTLS_CHECK_NONE);
+	for (size_t i = 0; i < n; i++) {
+		struct rtls_verdict *v;
+
+		quote[i] ^= (uint8_t)(1u << i % 8);
+		v = appraise_at(SPAN(quote, n), DCAP_NOW, SPAN(NULL, 0));
+		if (v->result == RTLS_TRUSTED)
+			fail_msg("bit %zu of byte %zu of %zu does not matter", i % 8, i, n);
+		rtls_verdict_free(v);
+		quote[i] ^= (uint8_t)(1u << i % 8);
+	}
+}
+
+/* The same for the TCB info: a changed byte is refused or makes it another document. */
+static void test_every_byte_of_tcb_info(void **state)
+{
+	const size_t n = dcap_quote(&d, quote);
+	char *tcb = dcap_tcb_info(&d);
+	struct rtls_collateral *genuine = collateral;
+
+	(void)state;
+	d.no_tcb = true;
+	for (size_t i = 0; i < strlen(tcb); i += 3) {
+		struct rtls_verdict *v;
+
+		tcb[i] ^= 1;
+		collateral = dcap_collateral_with(&d, tcb);
+		v = appraise_at(SPAN(quote, n), DCAP_NOW, SPAN(NULL, 0));
+		if (v->result == RTLS_TRUSTED)
+			fail_msg("byte %zu does not matter: %s", i, tcb);
+		rtls_verdict_free(v);
+		rtls_collateral_free(collateral);
+		tcb[i] ^= 1;
+	}
+	d.no_tcb = false;
+	collateral = genuine;
+	free(tcb);
+}
+
 static void test_misuse(void **state)
 {
 	struct rtls_context ctx = { .size = sizeof(ctx) };
@@ -387,6 +432,8 @@ int main(void)
 		cmocka_unit_test(test_null),
 		cmocka_unit_test(test_other_tee),
 		cmocka_unit_test(test_endorsements),
+		cmocka_unit_test(test_every_bit_of_a_quote),
+		cmocka_unit_test(test_every_byte_of_tcb_info),
 		cmocka_unit_test(test_misuse),
 	};
 

@@ -431,6 +431,11 @@ static void add_text(struct rtls_collateral *c, char *text)
 
 struct rtls_collateral *dcap_collateral(const struct dcap *d)
 {
+	return dcap_collateral_with(d, NULL);
+}
+
+struct rtls_collateral *dcap_collateral_with(const struct dcap *d, const char *item)
+{
 	struct rtls_collateral *c;
 
 	if (rtls_collateral_new(&c) != 0)
@@ -447,6 +452,8 @@ struct rtls_collateral *dcap_collateral(const struct dcap *d)
 		add_text(c, dcap_tcb_info(d));
 	if (!d->no_qe)
 		add_text(c, dcap_qe_identity(d));
+	if (item)
+		(void)!rtls_collateral_add(c, item, strlen(item));
 	if (rtls_collateral_seal(c) != 0)
 		abort();
 	return c;

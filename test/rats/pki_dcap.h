@@ -66,6 +66,8 @@ size_t dcap_body_size(const struct dcap *d);
 size_t dcap_quote(const struct dcap *d, uint8_t *out);
 /* A sealed bag with all collateral. */
 struct rtls_collateral *dcap_collateral(const struct dcap *d);
+/* The same and one more item, which may be malformed. */
+struct rtls_collateral *dcap_collateral_with(const struct dcap *d, const char *item);
 /* The documents as the PCS would send them, NUL-terminated; free() them. */
 char *dcap_tcb_info(const struct dcap *d);
 char *dcap_qe_identity(const struct dcap *d);

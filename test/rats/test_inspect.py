@@ -1,0 +1,410 @@
+#!/usr/bin/python3
+"""rats-inspect as its users see it: exit status, one line of reason, JSON, policies, collateral.
+
+Every vector of $ENG_VECTORS/manifest.json is verified under the policy that `policy --any` writes
+from it, and what comes out is what the manifest says. Run by Meson, which gives RATS_INSPECT, or by
+hand with both in the environment; without vectors it says so and ends with status 77.
+"""
+
+import calendar
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VECTORS = pathlib.Path(os.environ.get("ENG_VECTORS", ROOT.parent / "shared" / "vectors"))
+TOOL = os.environ.get("RATS_INSPECT", str(ROOT / "build/src/tool/rats-inspect"))
+MANIFEST = VECTORS / "manifest.json"
+ENTRIES = json.loads(MANIFEST.read_text()) if MANIFEST.exists() else []
+EVIDENCE = [e for e in ENTRIES if e["tee"] != "intel" and not e["file"].endswith(".der") and
+            (e["tee"] == "tpm" or not e["file"].endswith("/"))]
+DIRS = sorted(p.name for p in (VECTORS / "collateral").glob("*"))
+BY_NAME = {"extraData": "extra_data", "pcrDigest": "pcr_digest", "resetCount": "reset_count",
+           "restartCount": "restart_count", "firmwareVersion": "firmware_version"}
+ELSEWHERE = {"pcrSelect", "hw_report_data"}  # stated as pcr0...; inside other evidence
+PARTS = {"quote.msg": "quote", "quote.sig": "signature", "quote.tpmt_signature": "signature",
+         "pcrs_sha256.bin": "pcrs", "ak_pub.pem": "ak", "ak_pub.der": "ak", "ak_chain.pem": "ak_chain",
+         "hcl_report.bin": "hcl", "td_quote.bin": "tee", "vcek.der": "endorsements"}
+
+
+def tool(*args, stdin=None):
+    """Ends by itself and never by a signal; returns (status, stdout, stderr)."""
+    r = subprocess.run([TOOL, *map(str, args)], input=stdin, capture_output=True, timeout=30,
+                       check=False)
+    assert r.returncode in (0, 1, 2), (args, r)
+    return r.returncode, r.stdout.decode(), r.stderr.decode()
+
+
+def one_line(out, err):
+    lines = (out + err).splitlines()
+    assert len(lines) == 1 and len(lines[0]) > 10 and lines[0].isprintable(), (out, err)
+    return lines[0]
+
+
+def head(major, n):
+    for info, size in ((24, 1), (25, 2), (26, 4)):
+        if n < 24:
+            return bytes([major << 5 | n])
+        if n < 1 << (8 * size):
+            return bytes([major << 5 | info]) + n.to_bytes(size, "big")
+    raise ValueError(n)
+
+
+def evidence_of(entry, tmp):
+    """The file; of TPM evidence, which lies in parts, the map and the envelope in which it travels."""
+    path = VECTORS / entry["file"]
+    if not entry["file"].endswith("/"):
+        return path
+    parts = {PARTS[p.name]: p.read_bytes() for p in path.iterdir() if p.name in PARTS}
+    body = head(5, len(parts)) + b"".join(head(3, len(k)) + k.encode() + head(2, len(v)) + v
+                                          for k, v in parts.items())
+    file = tmp / "tpm.cbor"
+    file.write_bytes(head(6, 0x1a7507) + head(4, 2) + head(2, len(body)) + body + head(2, 0))
+    return file
+
+
+def seconds(text):
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def entry_for(entry, claims, tee):
+    """Another entry whose collateral is for this platform, in this one's window: the newest."""
+    if "fmspc" not in claims:
+        return {}
+    start, end = map(seconds, entry.get("window", ["1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"]))
+    word = ("tdx-" if "tdx" in tee else "sgx-") + claims["fmspc"] + "-"
+    fits = [e for e in ENTRIES if word in (e.get("collateral") or "") and
+            start <= seconds(e["verify_time"]) <= end]
+    return max(fits, key=lambda e: e["collateral"], default={})
+
+
+def setting(entry, file):
+    """--collateral and --time: the manifest's, else what there is for the platform, else now."""
+    shown = json.loads(tool("show", file, "--json")[1])
+    other = {} if entry.get("collateral") else entry_for(entry, shown["claims"], shown["tee"])
+    collateral = entry.get("collateral") or other.get("collateral")
+    when = entry.get("verify_time") or other.get("verify_time")
+    if not when and "window" in entry:
+        when = str(sum(map(seconds, entry["window"])) // 2)
+    paths = [collateral, "snp/certs", "csv", "tpm/az_tdx_ak_chain_2026/azure_vtpm_root_2023.pem",
+             entry.get("cert") or ("snp" if entry["tee"] == "snp" else None)]
+    args = [a for p in paths if p for a in ("--collateral", VECTORS / p)]
+    return args + (["--time", when] if when else [])
+
+
+def same(claim, want):
+    if isinstance(want, str) and isinstance(claim, int):
+        return int(want, 0) == claim
+    return claim == want
+
+
+def outcomes(verdict, check):
+    return {c["outcome"] for c in verdict["checks"] if c["check"] == check}
+
+
+def judge(verdict, expected):
+    """As test/rats/vectors.c does: what the manifest says in words, as result and failed check."""
+    result, failed = verdict["result"], verdict["failed"]
+    if expected == "TCB:NotSupported":
+        return result == "REJECTED" and failed == "TCB"
+    if expected.startswith("REJECT"):
+        if "foreign VCEK" in expected:
+            return result != "TRUSTED" and failed in ("CHAIN", "BINDING", "SIGNATURE", "COLLATERAL")
+        chain = re.search("root|chain signature|certification data", expected)
+        return result == "REJECTED" and failed == ("CHAIN" if chain else "SIGNATURE")
+    if expected.startswith("signature valid"):
+        return outcomes(verdict, "SIGNATURE") == {"passed"}
+    if expected.startswith("parser must"):
+        return "trailing_bytes" in verdict["claims"] and all(
+            outcomes(verdict, c) == {"passed"} for c in ("FORMAT", "CHAIN", "SIGNATURE", "BINDING"))
+    return result == "TRUSTED" and failed is None and verdict["why"] == ""
+
+
+@pytest.mark.parametrize("entry", EVIDENCE, ids=lambda e: e["id"])
+def test_vector(entry, tmp_path):
+    file = evidence_of(entry, tmp_path)
+    with_ = setting(entry, file)
+    status, policy, err = tool("policy", "--any", file, *with_)
+    assert status == 0 and len(err.splitlines()) <= 1
+    (tmp_path / "p.yaml").write_text(policy)
+    verify = ["verify", file, "--policy", tmp_path / "p.yaml", *with_]
+    status, out, err = tool(*verify, "--json")
+    verdict = json.loads(out)
+    assert not err and set(verdict) >= {"result", "failed", "why", "tee", "tcb_status", "advisories",
+                                        "claims"}
+    assert status == {"TRUSTED": 0, "REJECTED": 1, "UNDECIDED": 2}[verdict["result"]]
+    expected = entry["expected"]
+    assert judge(verdict, expected["result"]), (expected["result"], verdict["result"],
+                                                verdict["failed"], verdict["why"])
+    for name, want in entry.get("claims", {}).items():
+        claim = BY_NAME.get(name, name)
+        assert name in ELSEWHERE or same(verdict["claims"].get(claim), want), name
+    if expected["result"].startswith("TCB:"):
+        assert verdict["tcb_status"] == expected["result"][4:]
+        assert verdict["advisories"] == expected["advisoryIDs"]
+    again, out, err = tool(*verify)
+    assert again == status and one_line(out, err).startswith(verdict["result"])
+    again, out, err = tool(*verify, "-v")
+    lines = out.splitlines()
+    assert again == status and lines[-1].startswith(verdict["result"]) and not err
+    assert sum(re.match("(pass|fail|skip)  [A-Z]+ ", x) is not None for x in lines) == len(
+        verdict["checks"])
+    if status != 0:
+        assert any(x.startswith("fail  " + verdict["failed"]) for x in lines)
+
+
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e not in EVIDENCE], ids=lambda e: e["id"])
+def test_what_is_no_evidence(entry):
+    """The vectors that are collateral: certificates, lists, Intel's JSON."""
+    path = VECTORS / entry["file"]
+    if entry["file"].endswith(".der") and entry["tee"] == "snp":
+        status, out, err = tool("show", path)
+        assert status == 1 and not out and one_line(out, err)
+    elif entry["file"] == "negative/json/":
+        for p in path.iterdir():
+            bad = "missing" in p.name or "Negative" in p.name
+            status, out, err = tool("collateral", "show", p)
+            assert (status == 2) == bad, p
+            assert not bad or one_line(out, err)
+    else:
+        where = path if path.is_dir() else path.parent
+        status, out, err = tool("collateral", "show", where, "--time", "2025-06-01T00:00:00Z")
+        assert status in (0, 1) and not err and "UNSIGNED" not in out and "signed" in out
+
+
+@pytest.mark.parametrize("entry", EVIDENCE, ids=lambda e: e["id"])
+def test_policy_accepts_exactly_this(entry, tmp_path):
+    """The exact policy accepts its evidence and, if it pins a measurement, no other of that TEE."""
+    file = evidence_of(entry, tmp_path)
+    with_ = setting(entry, file)
+    loose, exact = tmp_path / "loose.yaml", tmp_path / "exact.yaml"
+    loose.write_text(tool("policy", "--any", file, *with_)[1])
+    exact.write_text(tool("policy", file, *with_)[1])
+    if tool("verify", file, "--policy", loose, *with_)[0] != 0:
+        pytest.skip("not trusted under any policy")
+    status, out, err = tool("verify", file, "--policy", exact, *with_)
+    assert status == 0, (out, err, exact.read_text())
+    pins = re.findall("[0-9a-f]{64,}", exact.read_text())
+    assert pins
+    for pin in set(pins):
+        other = ("0" if pin[0] != "0" else "1") + pin[1:]
+        exact.write_text(tool("policy", file, *with_)[1].replace(pin, other))
+        status, out, _ = tool("verify", file, "--policy", exact, *with_)
+        commented = all(x.lstrip().startswith("#") for x in exact.read_text().splitlines()
+                        if other in x)
+        assert commented or (status == 1 and out.startswith("REJECTED ")), (pin, out)
+
+
+def test_only_content_decides(tmp_path):
+    for e in EVIDENCE:
+        file = evidence_of(e, tmp_path)
+        copy = tmp_path / "root.crl.pem"
+        copy.write_bytes(file.read_bytes())
+        args = ("--json", "--time", "2025-01-01T00:00:00Z")
+        first = tool("show", file, *args)
+        assert first[0] == 0 and json.loads(first[1])["claims"]
+        assert tool("show", copy, *args) == first
+        assert tool("show", "-", *args, stdin=file.read_bytes()) == first
+        text = tool("show", file)[1].splitlines()
+        assert len(text) > 3 and text[-1].startswith("not verified: ")
+
+
+def test_time_outside_the_window(tmp_path):
+    n = 0
+    for e in EVIDENCE:
+        if not e.get("collateral") or e["expected"]["result"] == "TCB:NotSupported":
+            continue
+        file, policy = VECTORS / e["file"], tmp_path / "p.yaml"
+        policy.write_text(tool("policy", "--any", file, *setting(e, file))[1])
+        for when, status in zip((-1, 0), (1, 0)):
+            t = seconds(e["window"][0]) + when
+            got = tool("verify", file, "--policy", policy, "--collateral",
+                       VECTORS / e["collateral"], "--time", t)
+            assert (got[0] == 0) == (status == 0), (e["id"], got)
+        n += 1
+    assert n > 5
+
+
+def damaged(tmp_path):
+    random = tmp_path / "random"
+    random.write_bytes(os.urandom(10_000_000))
+    yield random, 1
+    empty = tmp_path / "empty"
+    empty.write_bytes(b"")
+    yield empty, 1
+    yield tmp_path / "absent", 2
+    yield tmp_path, 2
+    yield pathlib.Path("/proc/self/mem"), 2
+    for e in EVIDENCE:
+        whole = evidence_of(e, tmp_path).read_bytes()
+        for n in (1, len(whole) // 4, len(whole) // 2):
+            cut = tmp_path / "cut"
+            cut.write_bytes(whole[:n])
+            yield cut, 1
+        cut.write_bytes(os.urandom(len(whole)))
+        yield cut, 1
+
+
+def test_damaged_files(tmp_path):
+    policy = tmp_path / "p.yaml"
+    policy.write_text("one_of:\n" + "".join(
+        f"  - {{tee: {tee}, {pins}}}\n" for tee, pins in (
+            ("sgx", "mrenclave: any, mrsigner: any"), ("snp", "measurement: any"),
+            ("tdx", "mrtd: any, rtmr0: any, rtmr1: any, rtmr2: any, rtmr3: any"))))
+    n = 0
+    for file, wanted in damaged(tmp_path):
+        status, out, err = tool("verify", file, "--policy", policy)
+        assert status == wanted or (file.name == "cut" and status == 2), (file, out, err)
+        assert "UNDECIDED" in out or "REJECTED" in out or not out
+        one_line(out, err)
+        for command in (["show"], ["policy"], ["diff", file]):
+            status, out, err = tool(*command, file)
+            assert file.name == "cut" or status == (2 if command[0] == "diff" else wanted)
+            assert status == 0 or one_line(out, err)
+        n += 1
+    assert n > 100
+
+
+def test_diff(tmp_path):
+    a, b = (VECTORS / e["file"] for e in EVIDENCE if e["tee"] == "sgx" and "automata" not in e["id"]
+            and e["expected"]["result"].startswith("TCB")) if False else [
+                VECTORS / "sgx" / n for n in ("sgx_00606a000000_occlum.quote.bin",
+                                              "sgx_00a067110000_phala.quote.bin")]
+    assert tool("diff", a, a) == (0, "", "")
+    status, out, err = tool("diff", a, b)
+    assert status == 1 and not err and all(x[:2] in ("- ", "+ ") for x in out.splitlines())
+    left, right = (json.loads(tool("show", p, "--json")[1])["claims"] for p in (a, b))
+    names = set(re.findall(r"^[-+] (\w+):", out, flags=re.M))
+    assert names == {k for k in left.keys() | right.keys() if left.get(k) != right.get(k)}
+    assert f"- mrenclave: {left['mrenclave']}\n+ mrenclave: {right['mrenclave']}\n" in out
+
+
+@pytest.mark.parametrize("name", DIRS)
+def test_collateral(name, tmp_path):
+    where, bundle = VECTORS / "collateral" / name, tmp_path / "bundle"
+    entry = next(e for e in EVIDENCE if e.get("collateral") == f"collateral/{name}")
+    when = entry["verify_time"]
+    status, out, err = tool("collateral", "show", where, "--time", when)
+    assert status == 0 and not err and "EXPIRED" not in out
+    assert re.search(rf"tcb-info .* valid +signed .*{name[4:16]}", out)
+    status, out, err = tool("collateral", "show", where, "--time", "2099-01-01T00:00:00Z")
+    assert status == 1 and out.count("EXPIRED") >= 3
+    r = subprocess.run([TOOL, "collateral", "bundle", where], capture_output=True, check=True)
+    bundle.write_bytes(r.stdout)
+    shown = [sorted(tool("collateral", "show", p, "--time", when)[1].splitlines())
+             for p in (where, bundle)]
+    assert shown[0] == shown[1] and len(shown[0]) > 4
+    file, policy = VECTORS / entry["file"], tmp_path / "p.yaml"
+    policy.write_text(tool("policy", "--any", file, *setting(entry, file))[1])
+    verdicts = [tool("verify", file, "--policy", policy, "--collateral", p, "--time", when)
+                for p in (where, bundle)]
+    assert verdicts[0] == verdicts[1] and verdicts[0][1].split()[0] in ("TRUSTED", "REJECTED")
+    with open(policy, "a", encoding="utf-8") as f:
+        f.write("\n")
+    text = policy.read_text()
+    policy.write_text(text.replace("collateral:\n", f"collateral:\n  path: {bundle}\n", 1))
+    assert tool("verify", file, "--policy", policy, "--time", when) == verdicts[1]
+
+
+def test_collateral_that_is_none(tmp_path):
+    for command in ("show", "bundle"):
+        for path in (tmp_path, tmp_path / "absent"):
+            status, out, err = tool("collateral", command, path)
+            assert status == 2 and one_line("", err)
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n")
+    for command in ("show", "bundle"):
+        status, out, err = tool("collateral", command, tmp_path)
+        assert status == 2 and one_line(out, err)
+
+
+WRONG = [
+    ([], "verify"), (["sideways"], "sideways"), (["verify"], "1 file"), (["verify", "a", "b"], "1 file"),
+    (["verify", "a"], "--policy"), (["show"], "1 file"), (["show", "a", "b", "c"], "c"),
+    (["diff", "a"], "2 files"), (["policy"], "1 file"), (["collateral"], "collateral show"),
+    (["collateral", "sell", "d"], "collateral show"), (["collateral", "show"], "1 file"),
+    (["show", "a", "--policy", "p"], "--policy"), (["verify", "a", "--any"], "--any"),
+    (["show", "a", "--nothing"], "--nothing"), (["show", "a", "-x"], "-x"),
+    (["show", "a", "--time"], "--time"), (["show", "a", "--time", "yesterday"], "2026-01-31T10:00:00Z"),
+    (["show", "a", "--time", "0"], "1970"), (["show", "a", "--time", "-5"], "1970"),
+    (["show", "a", "--time", "2026-01-31T10:00:00Zzz"], "1970"),
+    (["verify", "a", "--report-data", "0"], "hex"), (["verify", "a", "--report-data", "0g"], "hex"),
+    (["verify", "a", "--report-data", "00" * 65], "64"), (["verify", "a", "--report-data", ""], "hex"),
+    (["show", "a", "--json", "-v"], "--json"), (["show", "a"] + ["--collateral", "c"] * 17, "too often"),
+    (["verify", "/dev/null", "--policy", "/absent/p"], "/absent/p"),
+    (["verify", "/dev/null", "--policy", "/dev/null"], "/dev/null"),
+    (["show", "/dev/null", "--collateral", "/absent/c"], "/absent/c"),
+]
+
+
+@pytest.mark.parametrize("args,word", WRONG, ids=[" ".join(a)[:40] for a, _ in WRONG])
+def test_wrong_usage(args, word):
+    status, out, err = tool(*args)
+    assert status == 2 and not out and word in one_line(out, err)
+
+
+def test_report_data(tmp_path):
+    e = next(x for x in EVIDENCE if x["id"] == "sgx_00a067110000_phala@2025")
+    file, policy = VECTORS / e["file"], tmp_path / "p.yaml"
+    policy.write_text(tool("policy", "--any", file, *setting(e, file))[1])
+    verify = ["verify", file, "--policy", policy, *setting(e, file), "--report-data"]
+    right = e["claims"]["report_data"]
+    assert tool(*verify, right)[0] == 0 and tool(*verify, right.upper())[0] == 0
+    assert tool(*verify, right.rstrip("0"))[0] == 0  # padded with zeros
+    status, out, _ = tool(*verify, "00" + right[2:])
+    assert status == 1 and out.startswith("REJECTED BINDING: ")
+
+
+def test_insecure_shouts(tmp_path):
+    policy = tmp_path / "p.yaml"
+    policy.write_text("insecure: null\n")
+    status, out, err = tool("verify", "/dev/null", "--policy", policy)
+    assert status == 0 and out.startswith("TRUSTED null") and "WARNING" in err
+
+
+def test_output_that_cannot_be_written():
+    file = VECTORS / "sgx/sgx_00a067110000_phala.quote.bin"
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        r = subprocess.run([TOOL, "show", file], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert r.returncode == 2 and b"standard output" in r.stderr
+
+
+def test_manual_and_completion():
+    text = tool("--help")[1]
+    options = set(re.findall(r"--([a-z][a-z-]+)", text))
+    commands = set(re.findall(r"rats-inspect (collateral \w+|[a-z]+) ", text))
+    assert len(options) >= 9 and len(commands) >= 6, (options, commands)
+    page = (ROOT / "man/rats-inspect.1").read_text()
+    assert not {o for o in options if f"Fl -{o}" not in page}
+    assert not {c for c in commands if f"Cm {c}" not in page}
+    script = ROOT / "packaging/completion/rats-inspect"
+
+    def complete(*words):
+        line = " ".join(f"'{w}'" for w in ("rats-inspect",) + words)
+        r = subprocess.run(["bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD="
+                            f"{len(words)}; _rats_inspect; printf '%s\\n' \"${{COMPREPLY[@]}}\""],
+                           capture_output=True, text=True, check=True)
+        return set(r.stdout.split())
+    assert complete("") == {c.split()[0] for c in commands}
+    assert {f"collateral {w}" for w in complete("collateral", "")} == {
+        c for c in commands if " " in c}
+    offered = set()
+    for c in commands:
+        mine = {o[2:] for o in complete(*c.split(), "--")}
+        offered |= mine
+        for o in mine - {"help", "version"}:
+            assert "does not take" not in tool(*c.split(), "/dev/null", f"--{o}",
+                                               *([] if o in ("json", "any", "verbose") else ["1"]))[2]
+    assert offered == options
+
+
+if __name__ == "__main__":
+    if not ENTRIES:
+        print(f"SKIPPED: there is no {MANIFEST}; set ENG_VECTORS")
+        sys.exit(77)
+    sys.exit(pytest.main([__file__, "-q", "-p", "no:cacheprovider", *sys.argv[1:]]))

@@ -28,6 +28,14 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
 void __libc_free(void *p);
 
+/* Exported, so that the shared libraries use them too. */
+#pragma GCC visibility push(default)
+void *malloc(size_t n);
+void *calloc(size_t n, size_t size);
+void *realloc(void *old, size_t n);
+void free(void *p);
+#pragma GCC visibility pop
+
 static long countdown = -1; /* the allocation that brings it to 0 fails */
 static long live;
 

@@ -69,15 +69,17 @@ def evidence_of(entry, tmp):
     return file
 
 
-def seconds(text):
-    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+def seconds(t):
+    """The manifest's times: seconds, or a date and a time of UTC."""
+    return t if isinstance(t, int) else calendar.timegm(
+        time.strptime(t[:19].replace("T", " "), "%Y-%m-%d %H:%M:%S"))
 
 
 def entry_for(entry, claims, tee):
     """Another entry whose collateral is for this platform, in this one's window: the newest."""
     if "fmspc" not in claims:
         return {}
-    start, end = map(seconds, entry.get("window", ["1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z"]))
+    start, end = map(seconds, entry.get("window", [0, 1 << 40]))
     word = ("tdx-" if "tdx" in tee else "sgx-") + claims["fmspc"] + "-"
     fits = [e for e in ENTRIES if word in (e.get("collateral") or "") and
             start <= seconds(e["verify_time"]) <= end]
@@ -186,10 +188,11 @@ def test_policy_accepts_exactly_this(entry, tmp_path):
     loose, exact = tmp_path / "loose.yaml", tmp_path / "exact.yaml"
     loose.write_text(tool("policy", "--any", file, *with_)[1])
     exact.write_text(tool("policy", file, *with_)[1])
-    if tool("verify", file, "--policy", loose, *with_)[0] != 0:
-        pytest.skip("not trusted under any policy")
     status, out, err = tool("verify", file, "--policy", exact, *with_)
-    assert status == 0, (out, err, exact.read_text())
+    if tool("verify", file, "--policy", loose, *with_)[0] == 0:
+        assert status == 0, (out, err, exact.read_text())
+    if status != 0:  # not genuine, or not judged for want of collateral: no policy makes it so
+        return
     pins = re.findall("[0-9a-f]{64,}", exact.read_text())
     assert pins
     for pin in set(pins):
@@ -255,7 +258,7 @@ def test_damaged_files(tmp_path):
     policy = tmp_path / "p.yaml"
     policy.write_text("one_of:\n" + "".join(
         f"  - {{tee: {tee}, {pins}}}\n" for tee, pins in (
-            ("sgx", "mrenclave: any, mrsigner: any"), ("snp", "measurement: any"),
+            ("sgx", "mrenclave: any, mrsigner: any"), ("csv", "measure: any"),
             ("tdx", "mrtd: any, rtmr0: any, rtmr1: any, rtmr2: any, rtmr3: any"))))
     n = 0
     for file, wanted in damaged(tmp_path):
@@ -272,10 +275,8 @@ def test_damaged_files(tmp_path):
 
 
 def test_diff(tmp_path):
-    a, b = (VECTORS / e["file"] for e in EVIDENCE if e["tee"] == "sgx" and "automata" not in e["id"]
-            and e["expected"]["result"].startswith("TCB")) if False else [
-                VECTORS / "sgx" / n for n in ("sgx_00606a000000_occlum.quote.bin",
-                                              "sgx_00a067110000_phala.quote.bin")]
+    a, b = (VECTORS / "sgx" / n for n in ("sgx_00606a000000_occlum.quote.bin",
+                                          "sgx_00a067110000_phala.quote.bin"))
     assert tool("diff", a, a) == (0, "", "")
     status, out, err = tool("diff", a, b)
     assert status == 1 and not err and all(x[:2] in ("- ", "+ ") for x in out.splitlines())

@@ -75,7 +75,8 @@ static const struct verifier *choose(const struct rtls_policy *p, const struct e
 {
 	const struct verifier *vf = verifier_detect(e);
 
-	if (!verdict_check(v, RTLS_CHECK_FORMAT, vf != NULL, "evidence", "is of no known kind"))
+	if (!verdict_check(v, RTLS_CHECK_FORMAT, vf != NULL, "evidence", "is of no known kind") ||
+	    !vf)
 		return NULL;
 	v->tee = vf->name;
 	if (!verdict_check(v, RTLS_CHECK_FORMAT, e->body.n <= vf->evidence_max, "evidence",
@@ -99,6 +100,18 @@ static bool check_proof(const struct verifier *vf, struct rtls_verdict *v)
 	return verdict_check(v, RTLS_CHECK_SIGNATURE, false, "signature", "none was verified");
 }
 
+/*
+ * Sealing tries certificates against each other, so what a peer sends is kept small: the
+ * longest real chain sets, Intel's, have five certificates, two CRLs and two documents.
+ */
+enum { PEER_CERTS_MAX = 8, PEER_CRLS_MAX = 4, PEER_DOCS_MAX = 4 };
+
+static bool is_modest(const struct rtls_collateral *c)
+{
+	return collateral_n_certs(c) <= PEER_CERTS_MAX && collateral_n_crls(c) <= PEER_CRLS_MAX &&
+	       !collateral_doc(c, PEER_DOCS_MAX);
+}
+
 /* What came along is used if it can be read; that it is missing, the verifier will notice. */
 static int read_endorsements(struct span s, struct rtls_collateral **out)
 {
@@ -113,7 +126,7 @@ static int read_endorsements(struct span s, struct rtls_collateral **out)
 	r = rtls_collateral_add(c, s.p, s.n);
 	if (r == -ENOMEM)
 		return err_pass(r);
-	if (r < 0)
+	if (r < 0 || !is_modest(c))
 		return 0;
 	r = rtls_collateral_seal(c);
 	if (r < 0)

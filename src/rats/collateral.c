@@ -253,6 +253,23 @@ static struct span trim_left(struct span s)
 	return s;
 }
 
+/* DER in hex, as the PCS sends CRLs when it is not asked for another encoding. */
+static int add_hex(struct rtls_collateral *c, struct span text)
+{
+	uint8_t *der;
+	int r;
+
+	while (text.n > 0 && text.p[text.n - 1] != 0 && strchr(" \t\r\n", text.p[text.n - 1]))
+		text.n--;
+	der = malloc(text.n / 2 + 1);
+	if (!der)
+		return err_new(-ENOMEM);
+	r = hex_parse(text, der, text.n / 2) ? add_der(c, SPAN(der, text.n / 2))
+					     : add_blob(c, text);
+	free(der);
+	return err_pass(r);
+}
+
 static int add_any(struct rtls_collateral *c, struct span s)
 {
 	struct span text = trim_left(s);
@@ -268,6 +285,8 @@ static int add_any(struct rtls_collateral *c, struct span s)
 		return err_pass(r);
 	if (s.n > 0 && memmem(s.p, s.n, "-----BEGIN ", 11))
 		return add_pem(c, s);
+	if (text.n > 4 && memcmp(text.p, "308", 3) == 0)
+		return add_hex(c, text);
 	return add_blob(c, s);
 }
 

@@ -17,11 +17,13 @@ bool hex_parse(struct span text, uint8_t *out, size_t n)
 {
 	if (text.n % 2 != 0 || text.n / 2 != n)
 		return false;
-	for (size_t i = 0; i < text.n; i++)
-		if (hex_digit(text.p[i]) < 0)
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_digit(text.p[2 * i]), low = hex_digit(text.p[2 * i + 1]);
+
+		if (high < 0 || low < 0)
 			return false;
-	for (size_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(hex_digit(text.p[2 * i]) << 4 | hex_digit(text.p[2 * i + 1]));
+		out[i] = (uint8_t)(high << 4 | low);
+	}
 	return true;
 }
 

@@ -8,7 +8,8 @@
 #include "base/cleanup.h"
 #include "base/span.h"
 
-/* Exactly n bytes from exactly 2n hex digits of either case. */
+/* Exactly n bytes from exactly 2n hex digits of either case; out is scratch when it returns false.
+ */
 MUST_USE bool hex_parse(struct span text, uint8_t *out, size_t n);
 /* Lower case and a NUL; cut with "..." when out (size bytes) is too small. Returns out. */
 const char *hex_format(struct span bytes, char *out, size_t size);

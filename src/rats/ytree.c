@@ -60,7 +60,7 @@ static int next(struct reader *r, yaml_event_t *event)
 
 static int append(struct ytree_node *parent, struct ytree_node *child, size_t used)
 {
-	struct ytree_node **p = realloc(parent->items, (used + 1) * sizeof(*p));
+	struct ytree_node **p = realloc(parent->items, (used + 1) * sizeof(struct ytree_node *));
 
 	if (!p)
 		return err_new(-ENOMEM);
@@ -86,7 +86,7 @@ static int read_children(struct reader *r, struct ytree_node *n, yaml_event_type
 {
 	CLEANUP(ytree_freep) struct ytree_node *key = NULL;
 	CLEANUP(ytree_freep) struct ytree_node *child = NULL;
-	yaml_event_t event;
+	yaml_event_t event = { 0 };
 	int e;
 
 	for (;;) {
@@ -187,7 +187,7 @@ static int read_node(struct reader *r, yaml_event_t *event, unsigned depth, stru
 /* Expects an event of this type and drops it. */
 static int expect(struct reader *r, yaml_event_type_t type, const char *why)
 {
-	yaml_event_t event;
+	yaml_event_t event = { 0 };
 	int e;
 
 	e = next(r, &event);
@@ -201,7 +201,7 @@ static int expect(struct reader *r, yaml_event_type_t type, const char *why)
 static int read_document(struct reader *r, struct ytree_node **out)
 {
 	CLEANUP(ytree_freep) struct ytree_node *n = NULL;
-	yaml_event_t event;
+	yaml_event_t event = { 0 };
 	int e;
 
 	e = expect(r, YAML_STREAM_START_EVENT, "is not YAML");

@@ -8,6 +8,7 @@
 
 #include "forgery.h"
 #include "rats/cborin.h"
+#include "rats/text.h"
 
 static struct dcap d;
 static uint8_t quote[DCAP_BUF], file[2 * DCAP_BUF], buffer[256];
@@ -283,8 +284,8 @@ static void test_other_tee(void **state)
 	rtls_verdict_free(v);
 }
 
-/* Everything about the platform in one bundle: a CBOR array. */
-static struct span bundle_of(const struct dcap *w)
+/* Everything about the platform in one bundle: a CBOR array; and some certificates again. */
+static struct span bundle_of(const struct dcap *w, size_t n_more)
 {
 	const struct pki_cert *certs[] = { &w->root, &w->ca, &w->tcb_signer };
 	const struct pki_crl *crls[] = { &w->root_crl, &w->pck_crl };
@@ -292,13 +293,13 @@ static struct span bundle_of(const struct dcap *w)
 	static uint8_t bundle[DCAP_BUF];
 	struct wspan out = WSPAN(bundle, sizeof(bundle));
 
-	cbor_put_head(&out, CBOR_ARRAY, 8);
+	cbor_put_head(&out, CBOR_ARRAY, 8 + n_more);
 	cbor_put_head(&out, CBOR_UINT, 4);
 	cbor_put_bytes(&out, SPAN(tcb, strlen(tcb)));
 	cbor_put_bytes(&out, SPAN(qe, strlen(qe)));
-	for (size_t i = 0; i < 5; i++) {
-		struct span der =
-			i < 3 ? pki_cert_der(&w->pki, certs[i]) : pki_crl_der(&w->pki, crls[i - 3]);
+	for (size_t i = 0; i < 5 + n_more; i++) {
+		struct span der = i == 3 || i == 4 ? pki_crl_der(&w->pki, crls[i - 3])
+						   : pki_cert_der(&w->pki, certs[i % 3]);
 
 		cbor_put_bytes(&out, der);
 		OPENSSL_free((void *)der.p);
@@ -308,10 +309,25 @@ static struct span bundle_of(const struct dcap *w)
 	return SPAN(bundle, out.n);
 }
 
+static enum rtls_result appraise_many(const struct rtls_policy *p, struct span bundle, size_t n)
+{
+	const struct rtls_context ctx = { .size = sizeof(ctx),
+					  .time = DCAP_NOW,
+					  .endorsements = bundle.p,
+					  .endorsements_size = bundle.n };
+	enum rtls_result result;
+	struct rtls_verdict *v;
+
+	assert_int_equal(appraise(&d.roots, p, NULL, SPAN(quote, n), &ctx, &v), 0);
+	result = rtls_verdict_result(v);
+	rtls_verdict_free(v);
+	return result;
+}
+
 /* What came along counts only where the policy says so, whatever is missing here. */
 static void test_endorsements(void **state)
 {
-	const struct span bundle = bundle_of(&d);
+	const struct span bundle = bundle_of(&d, 0);
 	const struct rtls_context ctx = { .size = sizeof(ctx),
 					  .time = DCAP_NOW,
 					  .endorsements = bundle.p,
@@ -319,6 +335,7 @@ static void test_endorsements(void **state)
 	struct rtls_policy *willing = forgery_policy(P_SGX3, "--\ncollateral: {from_peer: true}\n");
 	const size_t n = dcap_quote(&d, quote);
 	struct rtls_verdict *v;
+	struct span many;
 
 	(void)state;
 	for (int missing = 0; missing < 4; missing++) {
@@ -342,6 +359,10 @@ static void test_endorsements(void **state)
 	assert_int_equal(appraise(&d.roots, willing, NULL, SPAN(quote, n), &ctx, &v), 0);
 	assert_int_equal(v->result, RTLS_TRUSTED);
 	rtls_verdict_free(v);
+	many = bundle_of(&d, 5);
+	assert_int_equal(appraise_many(willing, many, n), RTLS_TRUSTED);
+	many = bundle_of(&d, 6); /* too many to be tried against each other */
+	assert_int_equal(appraise_many(willing, many, n), RTLS_UNDECIDED);
 	rtls_policy_free(willing);
 }
 
@@ -390,6 +411,25 @@ static void test_every_byte_of_tcb_info(void **state)
 	free(tcb);
 }
 
+/* Intel's CRLs come as hex, too. */
+static void test_hex_crl(void **state)
+{
+	struct span der = pki_crl_der(&d.pki, &d.pck_crl);
+	struct rtls_collateral *c;
+	char text[4096];
+
+	(void)state;
+	hex_format(der, text, sizeof(text));
+	assert_int_equal(rtls_collateral_new(&c), 0);
+	assert_int_equal(rtls_collateral_add(c, text, strlen(text)), 0);
+	assert_int_equal(collateral_n_crls(c), 1);
+	text[9] = 'x';
+	assert_int_equal(rtls_collateral_add(c, text, strlen(text)), 0);
+	assert_int_equal(collateral_n_blobs(c), 1);
+	rtls_collateral_free(c);
+	OPENSSL_free((void *)der.p);
+}
+
 static void test_misuse(void **state)
 {
 	struct rtls_context ctx = { .size = sizeof(ctx) };
@@ -434,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_endorsements),
 		cmocka_unit_test(test_every_bit_of_a_quote),
 		cmocka_unit_test(test_every_byte_of_tcb_info),
+		cmocka_unit_test(test_hex_crl),
 		cmocka_unit_test(test_misuse),
 	};
 

@@ -105,6 +105,7 @@ static const struct bag_doc *find(const struct appraisal *a, const struct wanted
 		return NULL;
 	}
 	if (!verdict_check(v, RTLS_CHECK_COLLATERAL, best.signer != NULL, what, "%s", best.why) ||
+	    !best.signer ||
 	    !collateral_check_time(&a->rules, best.doc->issued, best.doc->expires, a->now, what,
 				   v) ||
 	    !crl_check(best.signer->x, best.root->x, a->collateral,

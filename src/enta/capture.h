@@ -28,6 +28,7 @@ enum {
 	/* Priorities of FIB rules and numbers of routing tables that instances live in; DESIGN:
 	 * below the main table's 32766, above nothing that a distribution installs. */
 	CAPTURE_SLOTS = 5000,
+	CAPTURE_FROM_BASE = 5000,      /* 1 for a slot: 5000 to 9999 */
 	CAPTURE_PRIORITY_BASE = 10000, /* 4 for a slot: 10000 to 29999 */
 	CAPTURE_TABLE_BASE = 690000,   /* 1 for a slot: 690000 to 694999 */
 };

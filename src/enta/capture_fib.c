@@ -2,11 +2,13 @@
  * The routing half of the capture; what it is for stands in capture.c.
  *
  * An instance's name picks a slot (a hash, so that a restart and a clean-up by hand find what a
- * crash left without any file), the slot picks four rule priorities P to P+3 and a table T:
+ * crash left without any file), the slot picks a rule priority F, four more P to P+3, and a table
+ * T:
  *
- *   P    iif lo fwmark MARK goto P+2      the agent's own link passes by, whatever the rules say
- *   P+1  iif lo to NETWORK or VIA lookup T networks behind the TUN, redirected destinations
- *   P+1  iif lo from TUN-ADDRESS lookup T  replies of replayed services, bound sockets
+ *   F    iif lo from TUN-ADDRESS lookup T  replies of replayed services, bound sockets, and
+ * redirected connections: ahead of every instance's P, so that two may redirect to agents of the
+ * same address P    iif lo fwmark MARK goto P+2      the agent's own link passes by, whatever the
+ * rules say P+1  iif lo to NETWORK or VIA lookup T networks behind the TUN, redirected destinations
  *   P+1  iif lo RULE lookup T              one (for tcp and udp: two) for each capture rule
  *   P+1  iif lo RULE unreachable           covered, but not to be carried: IPv6 with an IPv4 VIA
  *   P+2  fwmark NAME-HASH nop              the end, and whose place this is
@@ -55,6 +57,7 @@ int fib_init(struct fib *f, const char *instance)
 	uint32_t slot = capture_slot(instance);
 
 	*f = (struct fib){
+		.from_priority = CAPTURE_FROM_BASE + slot,
 		.priority = CAPTURE_PRIORITY_BASE + 4 * slot,
 		.table = CAPTURE_TABLE_BASE + slot,
 		.hash = name_hash(instance),
@@ -118,6 +121,7 @@ static int add_home_rules(const struct fib *f, const struct capture_config *cfg,
 		to = lookup(f, family);
 		to.to = prefix_of(&a->addr, a->len);
 		from = lookup(f, family);
+		from.priority = f->from_priority;
 		from.from = prefix_of(&a->addr, addr_bits(&a->addr));
 		r = netlink_rule_add(f->netlink, &to);
 		if (r == 0)
@@ -186,6 +190,8 @@ static int add_rules(const struct fib *f, const struct capture_config *cfg, int 
 	r = add_marker(f, family, 2);
 	if (r == 0)
 		r = netlink_rule_flush(f->netlink, family, f->priority, f->priority + 1);
+	if (r == 0)
+		r = netlink_rule_flush(f->netlink, family, f->from_priority, f->from_priority);
 	if (r == 0)
 		r = netlink_rule_add(f->netlink, &own);
 	if (r == 0)
@@ -266,7 +272,7 @@ static int remove_rules(const struct fib *f, int family)
 	/* Lookups first and the marker last: an interruption leaves nothing that cannot be found.
 	 */
 	static const uint32_t order[] = { 1, 0, 3, 2 };
-	int r = 0;
+	int r = netlink_rule_flush(f->netlink, family, f->from_priority, f->from_priority);
 
 	for (size_t i = 0; i < ARRAY_LEN(order) && r == 0; i++)
 		r = netlink_rule_flush(f->netlink, family, f->priority + order[i],

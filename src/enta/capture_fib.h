@@ -13,7 +13,8 @@ struct netlink;
 
 struct fib {
 	struct netlink *netlink;
-	uint32_t priority, table, hash; /* where the instance lives, and its mark there */
+	uint32_t from_priority, priority, table,
+		hash; /* where the instance lives, and its mark there */
 };
 
 MUST_USE int fib_init(struct fib *f, const char *instance);

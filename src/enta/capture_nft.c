@@ -3,8 +3,7 @@
  *
  *   shield     prerouting -300  nobody but the TUN (and this host) speaks to the TUN's addresses
  *   inward     prerouting -150  from the TUN: replies to our own flows, replayed services, no more
- *   replay     prerouting -100  a replayed service is at the TUN's first address, whatever address
- *                               the packet came for, so that its replies leave by the TUN
+ *   replay     prerouting -100  the port that a replayed service is at, and for UDP the address
  *   outward    output -150      the guard: captured, but not on its way into the TUN: refused
  *   divert     output -100      =VIA
  *   stay       postrouting 90   the guard again, after redirection and the routing that follows it
@@ -14,10 +13,10 @@
  *
  * Interfaces are matched by name: the table outlives the TUN, and with it the guard.
  *
- * "home" is where replies surely go through the TUN, because a lookup rule says so for any port:
- * the TUN's networks, every VIA, and the networks of any-rules. Only from there may a connection
- * come in: else the answer of, say, a UDP server that is bound to no address would be routed anew,
- * by the main table, in the clear.
+ * "home" is where every reply surely goes through the TUN, because a lookup rule says so for any
+ * port: the TUN's networks, every VIA, and the networks of any-rules. From elsewhere only what
+ * answers from the very address that was asked may come in (TCP, ICMP echo): the answer of, say, a
+ * UDP server that is bound to no address would be routed anew, by the main table, in the clear.
  *
  * Established is not enough to be let in: a packet from the TUN that bears the addresses of a
  * connection on another interface would be. Its flow must have the TUN's address as its local end.
@@ -150,22 +149,66 @@ static void end_chain(const struct script *s)
 	fputs("\t}\n", s->f);
 }
 
-/* A replayed service, per family that has an address to be at: let in, or (nat) brought to it. */
-static void put_service(const struct script *s, const struct replay_rule *r, bool nat)
+/* A replayed service is let in, per family that has an address to be at. */
+static void put_service(const struct script *s, const struct replay_rule *r)
 {
 	struct prefix at = { .addr = r->at, .len = addr_bits(&r->at) };
-	const struct addr *own;
 
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-		own = capture_first_addr(s->cfg, families[f]);
-		if (!own || (r->at.family != 0 && r->at.family != families[f]))
+		if (!capture_first_addr(s->cfg, families[f]) ||
+		    (r->at.family != 0 && r->at.family != families[f]))
 			continue;
 		put_match(s, families[f], &at, r->proto, &r->ports);
-		if (nat)
-			put_dnat(s, own, r->to_port);
-		else
-			fputs(" ct state new accept\n", s->f);
+		fputs(" ct state new accept\n", s->f);
 	}
+}
+
+static bool is_own(const struct capture_config *cfg, const struct addr *a)
+{
+	for (size_t i = 0; i < cfg->n_addrs; i++)
+		if (addr_equal(&cfg->addrs[i].addr, a))
+			return true;
+	return false;
+}
+
+/* The service is at this TUN address itself. */
+static void put_replay_at(const struct script *s, const struct replay_rule *r,
+			  enum rule_proto proto, const struct addr *at)
+{
+	struct prefix dst = prefix_of(at, addr_bits(at));
+
+	put_match(s, at->family, &dst, proto, &r->ports);
+	if (r->to_port != 0)
+		put_dnat(s, at, r->to_port);
+	else
+		fputs(" accept\n", s->f);
+}
+
+/*
+ * Where a replayed service is: at the TUN address that the rule names, or, for TCP, that the packet
+ * came for; in every other case at the first one. There a UDP server that is bound to no address
+ * answers from, and its answer is translated back to the address that was asked.
+ */
+static void put_replay(const struct script *s, const struct replay_rule *r, int family)
+{
+	struct prefix at = { .addr = r->at, .len = addr_bits(&r->at) };
+	const struct capture_config *cfg = s->cfg;
+	const struct addr *first = capture_first_addr(cfg, family), *own;
+
+	if (!first || (r->at.family != 0 && r->at.family != family))
+		return;
+	if (is_own(cfg, &r->at)) {
+		put_replay_at(s, r, r->proto, &r->at);
+		return;
+	}
+	for (size_t i = 0; i < cfg->n_addrs; i++) {
+		own = &cfg->addrs[i].addr;
+		if (own->family == family && own != first && r->at.family == 0 &&
+		    (r->proto == RULE_TCP || r->proto == RULE_ANY))
+			put_replay_at(s, r, RULE_TCP, own);
+	}
+	put_match(s, family, &at, r->proto, &r->ports);
+	put_dnat(s, first, r->to_port);
 }
 
 static void put_inward(const struct script *s)
@@ -187,7 +230,8 @@ static void put_inward(const struct script *s)
 			ip, ip);
 		fprintf(s->f, "\t\t%s saddr @home_%s jump service\n", ip, ip);
 	}
-	fputs("\t\tdrop\n", s->f);
+	fprintf(s->f, "\t\tmeta l4proto { %d, %d, %d } jump service\n\t\tdrop\n", IPPROTO_TCP,
+		IPPROTO_ICMP, IPPROTO_ICMPV6);
 	end_chain(s);
 
 	fputs("\tchain service {\n", s->f);
@@ -198,7 +242,7 @@ static void put_inward(const struct script *s)
 			ip, ip);
 	}
 	for (size_t i = 0; i < cfg->n_replays; i++)
-		put_service(s, &cfg->replays[i], false);
+		put_service(s, &cfg->replays[i]);
 	fputs("\t\tmeta l4proto 6 reject with tcp reset\n"
 	      "\t\treject with icmpx admin-prohibited\n",
 	      s->f);
@@ -207,7 +251,8 @@ static void put_inward(const struct script *s)
 	put_chain(s, "replay", "nat", "prerouting", -100);
 	fprintf(s->f, "\t\tiifname != \"%s\" accept\n", tun);
 	for (size_t i = 0; i < cfg->n_replays; i++)
-		put_service(s, &cfg->replays[i], true);
+		for (size_t f = 0; f < ARRAY_LEN(families); f++)
+			put_replay(s, &cfg->replays[i], families[f]);
 	end_chain(s);
 
 	put_chain(s, "transit", "filter", "forward", -150);
@@ -249,8 +294,12 @@ static void put_outward(const struct script *s)
 
 	put_chain(s, "stay", "filter", "postrouting", 90);
 	put_exempt(s);
-	/* From a TUN address is ours; to home may be what this host forwards for others. */
+	/*
+	 * From a TUN address is ours; to home may be what this host forwards for others, or what
+	 * another instance carries to an agent of the same address behind its own gateway.
+	 */
 	fputs("\t\tip saddr @tun_ip drop\n\t\tip6 saddr @tun_ip6 drop\n"
+	      "\t\toifname \"eng-*\" accept\n"
 	      "\t\tip daddr @home_ip fib saddr type local drop\n"
 	      "\t\tip6 daddr @home_ip6 fib saddr type local drop\n",
 	      s->f);

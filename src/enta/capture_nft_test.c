@@ -40,6 +40,12 @@ static void begin(const char *addr4, const char *addr6)
 	}
 }
 
+static void add_addr(const char *text)
+{
+	assert_true(addr_parse(text, &addrs[cfg.n_addrs].addr));
+	addrs[cfg.n_addrs++].len = 24;
+}
+
 static void capture(const char *text)
 {
 	char message[RULE_MESSAGE_MAX];
@@ -153,6 +159,27 @@ static void test_families(void **state)
 	free(text);
 }
 
+/* TCP stays at the TUN address it came for; all else goes to the first, unless the rule names one.
+ */
+static void test_replay_addresses(void **state)
+{
+	(void)state;
+	begin("10.1.0.1", NULL);
+	add_addr("10.1.0.2");
+	replay("any/:53");
+	replay("udp/10.1.0.2:123");
+	replay("tcp/:6978=7");
+	assert_chain(
+		"replay",
+		"\t\ttype nat hook prerouting priority -100; policy accept;\n"
+		"\t\tiifname != \"eng0\" accept\n"
+		"\t\tip daddr 10.1.0.2/32 tcp dport 53 accept\n"
+		"\t\tmeta nfproto ipv4 meta l4proto { 6, 17 } th dport 53 dnat ip to 10.1.0.1\n"
+		"\t\tip daddr 10.1.0.2/32 udp dport 123 accept\n"
+		"\t\tip daddr 10.1.0.2/32 tcp dport 6978 dnat ip to 10.1.0.2:7\n"
+		"\t\tmeta nfproto ipv4 tcp dport 6978 dnat ip to 10.1.0.1:7\n");
+}
+
 /* The first rule that matches decides: one that keeps the destination ends the search. */
 static void test_order(void **state)
 {
@@ -228,9 +255,10 @@ static void test_config_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),	 cmocka_unit_test(test_home),
-		cmocka_unit_test(test_families), cmocka_unit_test(test_order),
-		cmocka_unit_test(test_slots),	 cmocka_unit_test(test_config_refused),
+		cmocka_unit_test(test_golden),	       cmocka_unit_test(test_home),
+		cmocka_unit_test(test_families),       cmocka_unit_test(test_replay_addresses),
+		cmocka_unit_test(test_order),	       cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_config_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,15 @@ static void append(struct run *run, struct span frame)
 	run->iov[run->n_iov++] = (struct iovec){ (void *)(uintptr_t)frame.p, frame.n };
 }
 
+/* A peer that knows no PACKET_GSO: a complete packet gets a plain head, over the fields it had. */
+static void append_plain(struct run *run, const struct chan_packet *p)
+{
+	uint8_t *head = (uint8_t *)(uintptr_t)p->packet.p - FRAME_HEAD;
+
+	frame_put_head(head, p->packet.n);
+	append(run, SPAN(head, FRAME_HEAD + p->packet.n));
+}
+
 /* For a peer of v0, or one that lacks a feature: complete packets, in frames, a buffer at a time.
  */
 static void send_segments(struct run *run, const struct chan_packet *p)
@@ -139,11 +148,23 @@ static struct peer *next_hop(struct peer *from, const struct addr *src, const st
 	return from->next_hop;
 }
 
+/* In the form that the next hop takes. */
+static void send_on(struct run *run, const struct chan_packet *p)
+{
+	uint32_t features = chan_features(run->to->c);
+
+	if (!p->is_gso || (features & CONTROL_FEATURE_GSO && gso_fits_features(&p->gso, features)))
+		append(run, p->frame);
+	else if (gso_is_plain(&p->gso))
+		append_plain(run, p);
+	else
+		send_segments(run, p);
+}
+
 enum chan_reason forward_packet(struct peer *from, const struct chan_packet *p)
 {
 	struct gateway *g = from->g;
 	enum chan_reason why;
-	struct run *run;
 	struct peer *to;
 	bool drop;
 
@@ -168,10 +189,6 @@ enum chan_reason forward_packet(struct peer *from, const struct chan_packet *p)
 		chan_count_drop(from->c, CHAN_DROP_TTL);
 		return CHAN_OK;
 	}
-	run = run_for(g, to);
-	if (p->is_gso && !gso_fits_features(&p->gso, chan_features(to->c)))
-		send_segments(run, p);
-	else
-		append(run, p->frame);
+	send_on(run_for(g, to), p);
 	return CHAN_OK;
 }

@@ -139,7 +139,7 @@ def test_two_tun_addresses_and_both_families(net):
                "tcp/[fd77:3::2]:80=fd99::254", "--capture", "tcp/10.77.3.2:80=192.168.0.253")
     chain.settle()
     v6 = Echo(chain.server, 80, address="fd99::254", family=socket.AF_INET6)
-    v4 = Echo(chain.server, 80)
+    v4 = Echo(chain.server, 80, address="192.168.0.253")  # bound: the address is kept
     assert echo_once(chain.client, "fd77:3::2", 80, b"six") == b"six"
     assert echo_once(chain.client, "10.77.3.2", 80, b"four") == b"four"
     assert v6.peers == ["fd99::1"] and v4.peers == ["192.168.0.1"]

@@ -94,6 +94,7 @@ static int verify(const struct appraisal *a, bool is_tdx, struct rtls_verdict *v
 	struct quote q;
 	struct pck pck;
 	const char *wrong;
+	bool done;
 
 	wrong = quote_parse(a->body, &q);
 	if (!verdict_check(v, RTLS_CHECK_FORMAT, !wrong, "quote", "%s", wrong) ||
@@ -101,11 +102,13 @@ static int verify(const struct appraisal *a, bool is_tdx, struct rtls_verdict *v
 			   "expected %s evidence", is_tdx ? "TDX" : "SGX"))
 		return 0;
 	quote_claims(&q, v->claims);
-	if (check_chain(&q, a, &chain, &pck, v) && check_signatures(&q, &chain, v) &&
-	    chain_check_time(&chain, a->now, "PCK chain validity", v) &&
-	    endorse_find(a, &pck, is_tdx, &endorsed, v) &&
-	    chain_check_revocation(&chain, a->collateral, from_peer, &a->rules, a->now, v))
-		tcb_evaluate(&q, &pck, endorsed.tcb, endorsed.qe, v);
+	done = check_chain(&q, a, &chain, &pck, v) && check_signatures(&q, &chain, v) &&
+	       chain_check_time(&chain, a->now, "PCK chain validity", v) &&
+	       endorse_find(a, &pck, is_tdx, &endorsed, v) &&
+	       chain_check_revocation(&chain, a->collateral, from_peer, &a->rules, a->now, v) &&
+	       tcb_evaluate(&q, &pck, endorsed.tcb, endorsed.qe, v);
+	if (!done && !verdict_has_failed(v)) /* stopping early must not look like success */
+		verdict_missing(v, RTLS_CHECK_FORMAT, "quote", "was not verified to the end");
 	return 0;
 }
 

@@ -44,6 +44,7 @@ int inspect_policy(const struct inspect *in);
 int inspect_diff(const struct inspect *in);
 int inspect_collateral_show(const struct inspect *in);
 int inspect_collateral_bundle(const struct inspect *in);
+int inspect_collateral_fetch(const struct inspect *in);
 
 /* Says "rats-inspect: what" on stderr, in one line, and returns EXIT_UNDECIDED. */
 PRINTF_LIKE(1, 2) int inspect_complain(const char *fmt, ...);

@@ -13,7 +13,7 @@
 #include "conf/option.h"
 #include "tool/inspect.h"
 
-enum option_index { POLICY, TIME, COLLATERAL, REPORT_DATA, ANY, JSON, VERBOSE };
+enum option_index { POLICY, TIME, COLLATERAL, REPORT_DATA, URL, ANY, JSON, VERBOSE };
 
 static const struct option_spec specs[] = {
 	[POLICY] = { "policy", "FILE", "verify: what is accepted, see rats-policy(5)" },
@@ -23,6 +23,8 @@ static const struct option_spec specs[] = {
 			 "a file, a bundle or a directory; repeats\n(default for verify: the "
 			 "policy's)" },
 	[REPORT_DATA] = { "report-data", "HEX", "verify: what the evidence must speak for" },
+	[URL] = { "url", "URL",
+		  "collateral fetch: a service, instead of the makers';\nrepeats, asked in order" },
 	[ANY] = { "any", NULL, "policy: accept any evidence of that kind of TEE" },
 	[JSON] = { "json", NULL, "verify, show: print one JSON object" },
 	[VERBOSE] = { "verbose", NULL, "or -v: print every check, and verify every claim too" },
@@ -35,7 +37,8 @@ static const struct option_program program = {
 		 "       rats-inspect policy [--any] FILE\n"
 		 "       rats-inspect diff FILE FILE\n"
 		 "       rats-inspect collateral show PATH\n"
-		 "       rats-inspect collateral bundle PATH > FILE",
+		 "       rats-inspect collateral bundle PATH > FILE\n"
+		 "       rats-inspect collateral fetch FILE DIR [--url URL]",
 	.summary = "Looks at evidence of trusted execution environments, and verifies it.",
 	.options = specs,
 	.n_options = ARRAY_LEN(specs),
@@ -63,6 +66,7 @@ static const struct command commands[] = {
 	{ "diff", NULL, 2, MAY_DECODE, inspect_diff },
 	{ "collateral", "show", 1, MAY(TIME), inspect_collateral_show },
 	{ "collateral", "bundle", 1, 0, inspect_collateral_bundle },
+	{ "collateral", "fetch", 2, MAY(TIME) | MAY(URL), inspect_collateral_fetch },
 };
 
 struct parse {
@@ -130,6 +134,13 @@ static const char *set(void *ctx, size_t index, const char *value)
 		return NULL;
 	case REPORT_DATA:
 		return set_report_data(value, &p->in);
+	case URL:
+		if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+			return "give it as https://HOST[:PORT] or http://HOST[:PORT]";
+		if (p->in.n_urls == INSPECT_URLS_MAX)
+			return "given too often";
+		p->in.urls[p->in.n_urls++] = value;
+		return NULL;
 	case ANY:
 		p->in.any = true;
 		return NULL;
@@ -179,7 +190,7 @@ int main(int argc, char **argv)
 	if (!c && argc > 1 && argv[1][0] != '-')
 		return option_complain(&program,
 				       "'%s' is no command: verify, show, policy, diff, "
-				       "collateral show or collateral bundle",
+				       "collateral show, collateral bundle or collateral fetch",
 				       argv[1]),
 		       EXIT_USAGE;
 	for (int i = 1; i < argc; i++) /* the one short option; the parser knows long ones */
@@ -189,11 +200,9 @@ int main(int argc, char **argv)
 	if (r == OPTION_E_DONE)
 		return inspect_flush(EXIT_SUCCESS);
 	if (r == 0 && !c)
-		r = option_complain(&program, "say what to do: verify, show, policy, diff or "
-					      "collateral");
-	if (r == 0)
-		r = check(c, &p, argc - words - optind);
-	if (r != 0)
+		option_complain(&program, "say what to do: verify, show, policy, diff or "
+					  "collateral");
+	if (r != 0 || !c || check(c, &p, argc - words - optind) != 0)
 		return EXIT_USAGE;
 	for (int i = 0; i < c->n_operands; i++)
 		p.in.operands[i] = argv[words + optind + i];

@@ -7,13 +7,17 @@ hand with both in the environment; without vectors it says so and ends with stat
 """
 
 import calendar
+import contextlib
+import http.server
 import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -324,7 +328,153 @@ def test_collateral_that_is_none(tmp_path):
         assert status == 2 and one_line(out, err)
 
 
+@contextlib.contextmanager
+def service(answers):
+    """A service on loopback; answers: path with query -> (body, issuer chain header, chain)."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body, header, chain = answers.get(self.path, (None, None, None))
+            self.send_response(404 if body is None else 200)
+            if chain:
+                self.send_header(header, urllib.parse.quote(chain))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(body or b"no such thing")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def pccs(name, tee, fmspc):
+    where = VECTORS / "collateral" / name
+    chain, crl_chain = ((where / n).read_text() for n in ("tcb_signing_chain.pem",
+                                                          "pck_crl_issuer_chain.pem"))
+    crl = ((where / "pck_crl.der").read_bytes(), "SGX-PCK-CRL-Issuer-Chain", crl_chain)
+    return {
+        f"/{tee}/certification/v4/tcb?fmspc={fmspc}": (
+            (where / "tcb_info.json").read_bytes(), "TCB-Info-Issuer-Chain", chain),
+        f"/{tee}/certification/v4/qe/identity": (
+            (where / "qe_identity.json").read_bytes(), "SGX-Enclave-Identity-Issuer-Chain", chain),
+        "/sgx/certification/v4/pckcrl?ca=processor&encoding=der": crl,
+        "/sgx/certification/v4/pckcrl?ca=platform&encoding=der": crl,
+        "/sgx/certification/v4/rootcacrl": (
+            (where / "root_ca_crl.der").read_bytes().hex().encode() + b"\n", None, None),
+    }
+
+
+@pytest.fixture(name="no_proxy", autouse=True)
+def fixture_no_proxy(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_fetch_from_a_pccs(tmp_path):
+    """The second of a dead, a wrong, a late and a right endpoint that answers well is believed."""
+    e = next(x for x in EVIDENCE if x["id"] == "tdx4_90c06f000000_azure_ak@2026")
+    file, cache, when = VECTORS / e["file"], tmp_path / "cache", e["verify_time"]
+    right = pccs("tdx-90c06f000000-20260608", "tdx", "90c06f000000")
+    html = {path: (b"<html>maintenance</html>", None, None) for path in right}
+    late = pccs("tdx-90c06f000000-20250605", "tdx", "90c06f000000")
+    huge = {path: (bytes(5 << 20), None, None) for path in right}
+    with service(html) as a, service(late) as b, service(huge) as c, service(right) as d:
+        urls = [x for u in ("http://127.0.0.1:1", a[0], b[0], c[0] + "/", d[0]) for x in ("--url", u)]
+        status, out, err = tool("collateral", "fetch", file, cache, "--time", when, *urls)
+        assert status == 0 and not out, err
+        assert err.count(": ok\n") == 5 and "too large" in err and "not what was asked for" in err
+        assert "expired" in err and a[1] and set(d[1]) >= set(right) - set(late)
+    names = sorted(p.name for p in cache.iterdir())
+    assert len(names) == 9 and not any(n.startswith(".") for n in names), names
+    policy = tmp_path / "p.yaml"
+    policy.write_text(tool("policy", "--any", file, "--collateral", cache, "--time", when)[1].replace(
+        "crl: if-present", "crl: required"))
+    status, out, err = tool("verify", file, "--policy", policy, "--collateral", cache, "--time", when)
+    assert status == 0 and out.startswith("TRUSTED tdx") and "UpToDate" in out
+
+
+@pytest.mark.parametrize("harm", ["nothing there", "root crl is missing", "forged", "no chain"])
+def test_fetch_leaves_the_cache_alone(harm, tmp_path):
+    e = next(x for x in EVIDENCE if x["id"] == "sgx_00a067110000_phala@2025")
+    file, cache = VECTORS / e["file"], tmp_path / "cache"
+    args = ["collateral", "fetch", file, cache, "--time", e["verify_time"], "--url"]
+    right = pccs("sgx-00a067110000-20250619", "sgx", "00a067110000")
+    with service(right) as (url, _):
+        assert tool(*args, url)[0] == 0
+    before = {p.name: (p.read_bytes(), p.stat().st_ino) for p in cache.iterdir()}
+    tcb = next(iter(right))
+    if harm == "nothing there":
+        right = {}
+    elif harm == "root crl is missing":
+        del right["/sgx/certification/v4/rootcacrl"]
+    elif harm == "forged":
+        body, header, chain = right[tcb]
+        right[tcb] = (body.replace(b'DataNumber":17', b'DataNumber":99'), header, chain)
+        assert right[tcb][0] != body
+    else:
+        right = {path: (body, None, None) for path, (body, _, _) in right.items()}
+    with service(right) as (url, _):
+        status, out, err = tool(*args, url)
+    assert status == 2 and not out and "left as it was" in err.splitlines()[-1]
+    assert before == {p.name: (p.read_bytes(), p.stat().st_ino) for p in cache.iterdir()}
+
+
+def amd_like(tmp):
+    """A CA, its CRL and a certificate under it: what the client checks of AMD's, and no more."""
+    (tmp / "index").write_text("")
+    (tmp / "conf").write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={tmp}/index\n")
+
+    def openssl(*args):
+        subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp / "k", "-out", tmp / "ca",
+            "-subj", "/CN=ARK-X", "-days", "30")
+    openssl("ca", "-config", tmp / "conf", "-gencrl", "-keyfile", tmp / "k", "-cert", tmp / "ca",
+            "-md", "sha256", "-crldays", "30", "-out", tmp / "crl.pem")
+    openssl("crl", "-in", tmp / "crl.pem", "-outform", "DER", "-out", tmp / "crl")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp / "k2", "-out", tmp / "csr",
+            "-subj", "/CN=SEV-VCEK")
+    openssl("x509", "-req", "-in", tmp / "csr", "-CA", tmp / "ca", "-CAkey", tmp / "k", "-days", "30",
+            "-set_serial", "1", "-outform", "DER", "-out", tmp / "vcek")
+    return [((tmp / n).read_bytes(), None, None) for n in ("ca", "crl", "vcek")]
+
+
+@pytest.mark.parametrize("name,kind,product,chip,svns", [
+    ("snp5_turin_microsoft", "vcek", "Turin", 8, "fmcSPL=1&blSPL=01&teeSPL=01&snpSPL=04&ucodeSPL=81"),
+    ("snp3_genoa_microsoft", "vcek", "Genoa", 64, "blSPL=10&teeSPL=00&snpSPL=23&ucodeSPL=84"),
+    ("snp2_milan_google", "vcek", "Milan", 64, "blSPL=02&teeSPL=00&snpSPL=05&ucodeSPL=68"),
+    ("snp2_milan_google", "vcek", "Genoa", 64, "blSPL=02&teeSPL=00&snpSPL=05&ucodeSPL=68"),
+    ("snp3_milan_vlek_aws_trustee", "vlek", "Milan", 0, ""),
+])
+def test_fetch_from_kds(name, kind, product, chip, svns, tmp_path):
+    file, cache = VECTORS / "snp" / f"{name}.report.bin", tmp_path / "cache"
+    claims = json.loads(tool("show", file, "--json")[1])["claims"]
+    ca, crl, vcek = amd_like(tmp_path)
+    answers = {f"/{kind}/v1/{product}/cert_chain": ca, f"/{kind}/v1/{product}/crl": crl}
+    if chip:
+        answers[f"/{kind}/v1/{product}/{claims['chip_id'][:2 * chip]}?{svns}"] = vcek
+    with service(answers) as (url, asked):
+        status, out, err = tool("collateral", "fetch", file, cache, "--url", url)
+    assert status == 0 and not out, err
+    assert set(answers) <= set(asked)
+    assert len(list(cache.iterdir())) == len(answers)
+    status, out, _ = tool("collateral", "show", cache)
+    assert status == 0 and "UNSIGNED" not in out
+
+
 WRONG = [
+    (["collateral", "fetch", "f"], "2 files"), (["collateral", "fetch", "f", "d", "--url", "x"], "https://"),
+    (["show", "f", "--url", "http://x"], "--url"),
     ([], "verify"), (["sideways"], "sideways"), (["verify"], "1 file"), (["verify", "a", "b"], "1 file"),
     (["verify", "a"], "--policy"), (["show"], "1 file"), (["show", "a", "b", "c"], "c"),
     (["diff", "a"], "2 files"), (["policy"], "1 file"), (["collateral"], "collateral show"),

@@ -30,7 +30,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 build:
 	@packaging/install-deps build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
+	@test -f $(BUILD)/build.ninja || { out=$$(meson setup $(BUILD) 2>&1) || { echo "$$out"; exit 1; }; }
 	@ninja -C $(BUILD) -j $(JOBS)
 
 demo: build
@@ -52,15 +52,15 @@ check: build
 # gcc sees uninitialised variables where the sanitizers instrument: that warning is for the real build.
 san:
 	@packaging/install-deps build test
-	@test -f $(SAN)/build.ninja || meson setup $(SAN) -Db_sanitize=address,undefined \
-		-Db_lundef=false -Doptimization=1 -Dc_args=-Wno-maybe-uninitialized >/dev/null
+	@test -f $(SAN)/build.ninja || { out=$$(meson setup $(SAN) -Db_sanitize=address,undefined \
+		-Db_lundef=false -Doptimization=1 -Dc_args=-Wno-maybe-uninitialized 2>&1) || { echo "$$out"; exit 1; }; }
 	@ninja -C $(SAN) -j $(JOBS)
 	@$(PYTHON) test/run --build $(SAN) --slow 3 $(TEST_ARGS)
 
 fuzz:
 	@packaging/install-deps build fuzz
-	@test -f $(FUZZ)/build.ninja || CC=clang meson setup $(FUZZ) -Dfuzz=true \
-		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@test -f $(FUZZ)/build.ninja || { out=$$(CC=clang meson setup $(FUZZ) -Dfuzz=true \
+		-Db_sanitize=address,undefined -Db_lundef=false 2>&1) || { echo "$$out"; exit 1; }; }
 	@ninja -C $(FUZZ) -j $(JOBS)
 	@$(PYTHON) test/run --build $(FUZZ) --only fuzz --seconds $(FUZZ_SECONDS)
 

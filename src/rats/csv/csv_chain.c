@@ -157,17 +157,20 @@ static bool check_chain(const struct bag *b, const struct appraisal *a, const st
 		return verdict_missing(v, RTLS_CHECK_CHAIN, "CEK", "no certificate of the chip");
 	cek = find_cek(b, pek);
 	if (!verdict_check(v, RTLS_CHECK_CHAIN, cek != NULL, "signature of the PEK",
-			   "no CEK at hand made it"))
+			   "no CEK at hand made it") ||
+	    !cek)
 		return false;
 	if (b->n_cas == 0)
 		return verdict_missing(v, RTLS_CHECK_CHAIN, "HSK", "no certificate of the signer");
 	hsk = find_hsk(b, cek);
 	if (!verdict_check(v, RTLS_CHECK_CHAIN, hsk != NULL, "signature of the CEK",
-			   "no HSK at hand made it"))
+			   "no HSK at hand made it") ||
+	    !hsk)
 		return false;
 	if (!find_hrk(b, a->roots, &hrk, v))
 		return false;
-	SHA256(cek->xy.p, cek->xy.n, out_cek);
+	if (!SHA256(cek->xy.p, cek->xy.n, out_cek))
+		return verdict_missing(v, RTLS_CHECK_CHAIN, "CEK", "its key cannot be hashed");
 	return verdict_check(v, RTLS_CHECK_CHAIN, csv_sm2_verify(&hrk, hsk->signed_part, &hsk->sig),
 			     "signature of the HSK", "is not by the pinned root");
 }

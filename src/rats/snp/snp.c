@@ -134,12 +134,13 @@ static bool check_format(const struct appraisal *a, struct snp_report *r, struct
 			 struct rtls_verdict *v)
 {
 	struct span report;
+	bool parsed;
 
 	*out_table = a->body;
-	if (!verdict_check(v, RTLS_CHECK_FORMAT,
-			   span_take(out_table, SNP_REPORT_SIZE, &report) &&
-				   snp_report_parse(report, r),
-			   "report", "not a report of version 2, 3 or 5 (%zu bytes)", a->body.n))
+	parsed = span_take(out_table, SNP_REPORT_SIZE, &report) && snp_report_parse(report, r);
+	if (!verdict_check(v, RTLS_CHECK_FORMAT, parsed, "report",
+			   "not a report of version 2, 3 or 5 (%zu bytes)", a->body.n) ||
+	    !parsed)
 		return false;
 	claim_report(v->claims, r);
 	return verdict_check(v, RTLS_CHECK_FORMAT, r->sig_algo == SIG_ALGO_ECDSA_P384_SHA384,

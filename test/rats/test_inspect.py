@@ -290,6 +290,28 @@ def test_diff(tmp_path):
     assert f"- mrenclave: {left['mrenclave']}\n+ mrenclave: {right['mrenclave']}\n" in out
 
 
+def test_diff_of_two_versions():
+    """A claim that only one file has is shown with its side."""
+    old, new = (VECTORS / "tdx" / n for n in ("tdx4_90c06f000000_azure_ak.quote.bin",
+                                              "tdx5_90c06f000000_google.quote.bin"))
+    assert "\n+ mrservicetd: " in tool("diff", old, new)[1]
+    assert "\n- mrservicetd: " in tool("diff", new, old)[1]
+
+
+def test_bundle_of_odd_files(tmp_path):
+    """Text before PEM is left out; a bundle has no place in a bundle, and that is said."""
+    chain = (VECTORS / "collateral" / DIRS[0] / "tcb_signing_chain.pem").read_text()
+    (tmp_path / "a.pem").write_text("subject=somebody\n\n" + chain)
+    bundle = subprocess.run([TOOL, "collateral", "bundle", tmp_path], capture_output=True,
+                            check=True).stdout
+    assert tool("collateral", "show", "/dev/stdin", stdin=bundle)[1].count("certificate") == 2
+    whole = subprocess.run([TOOL, "collateral", "bundle", VECTORS / "collateral" / DIRS[0]],
+                           capture_output=True, check=True).stdout
+    (tmp_path / "b").write_bytes(whole)
+    status, out, err = tool("collateral", "bundle", tmp_path)
+    assert status == 2 and not out and "no place" in one_line(out, err)
+
+
 @pytest.mark.parametrize("name", DIRS)
 def test_collateral(name, tmp_path):
     where, bundle = VECTORS / "collateral" / name, tmp_path / "bundle"

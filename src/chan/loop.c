@@ -91,8 +91,7 @@ static void poll_a_while(struct chan_loop *l, unsigned poll_us)
 
 	while (now_us - since_us < poll_us) {
 		sched_yield();
-		event_base_loop(l->base, EVLOOP_NONBLOCK);
-		if (is_over(l))
+		if (event_base_loop(l->base, EVLOOP_NONBLOCK) < 0 || is_over(l))
 			return;
 		now_us = clock_now_us();
 		if (l->n_packets != seen) {
@@ -107,7 +106,8 @@ void chan_loop_run(struct chan_loop *l, unsigned poll_us)
 	uint64_t seen = l->n_packets;
 
 	do {
-		event_base_loop(l->base, EVLOOP_ONCE);
+		if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
+			return; /* the kernel's event queue itself is broken */
 		if (!is_over(l) && l->n_packets != seen)
 			poll_a_while(l, poll_us);
 		seen = l->n_packets;

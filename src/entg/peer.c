@@ -144,7 +144,7 @@ static void on_closed(void *owner, struct chan *c, enum chan_reason why)
 		neighbours_tell(g);
 		free(p);
 	}
-	if (g->stopping && chan_loop_count(g->loop) <= 1)
+	if (g->stopping && chan_loop_count(g->loop) == 0)
 		event_base_loopexit(g->base, NULL);
 }
 

@@ -77,7 +77,7 @@ static void plan_intel(struct plan *p, const char *tee, const char *fmspc)
 	it = plan_add(p, "crl", intel_root);
 	PRINT(it->name, "intel-root-crl.der");
 	PRINT(it->path, "/IntelSGXRootCA.der");
-	PRINT(it->other, "/sgx/certification/v4/rootcacrl"); /* where a PCCS has it */
+	PRINT(it->other, "/sgx/certification/v4/rootcacrl"); /* a PCCS: in hex */
 }
 
 static uint64_t number(const struct rtls_verdict *v, const char *name)
@@ -134,28 +134,6 @@ static void plan_amd(struct plan *p, const struct rtls_verdict *v, const char *p
 	      number(v, "snp_svn"), number(v, "microcode_svn"));
 }
 
-static int hex_value(uint8_t c)
-{
-	return c >= '0' && c <= '9'		    ? c - '0'
-	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-						    : -1;
-}
-
-/* A PCCS gives the CRL of the root as hex digits, perhaps with the end of a line. */
-static void decode_hex(struct http_reply *r)
-{
-	size_t n = r->n;
-
-	while (n > 0 && strchr("\r\n", r->body[n - 1]))
-		n--;
-	for (size_t i = 0; i < n; i++)
-		if (hex_value(r->body[i]) < 0)
-			return;
-	for (size_t i = 0; i + 1 < n; i += 2)
-		r->body[i / 2] = (uint8_t)(hex_value(r->body[i]) << 4 | hex_value(r->body[i + 1]));
-	r->n = n / 2;
-}
-
 /* NULL, or why the answer is not what was asked for. */
 static const char *judge(const struct item *it, int64_t now)
 {
@@ -186,8 +164,6 @@ static bool try_url(struct item *it, const char *base, const char *path, int64_t
 		     path) >= (int)sizeof(url))
 		return false;
 	wrong = http_get(url, &it->reply);
-	if (!wrong && strcmp(it->kind, "crl") == 0)
-		decode_hex(&it->reply);
 	if (!wrong) {
 		wrong = judge(it, now);
 		if (wrong)

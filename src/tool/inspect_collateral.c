@@ -98,7 +98,7 @@ static int bundle_put(struct bundle *b, const uint8_t *bytes, size_t n)
 
 static void bundle_finish(struct bundle *b)
 {
-	uint8_t head[ITEM_HEAD_MAX];
+	uint8_t head[ITEM_HEAD_MAX] = { 0 };
 	struct wspan w = WSPAN(head, sizeof(head));
 
 	item_put_array(&w, b->n_items);

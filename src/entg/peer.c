@@ -64,13 +64,13 @@ static enum chan_reason be_default(struct peer *p)
 
 enum chan_reason peer_learn(struct peer *p, const struct addr *src)
 {
-	struct prefix any = { .addr.family = AF_INET }, host = prefix_of(src, addr_bits(src));
+	struct prefix host = prefix_of(src, addr_bits(src));
 	enum chan_reason why;
 
 	p->v0_learnt = true;
-	(void)!route_withdraw(p->g->table, &any, p, clock_now_ms());
-	any.addr.family = AF_INET6;
-	(void)!route_withdraw(p->g->table, &any, p, clock_now_ms());
+	/* Where everything went while it was silent: no more, and not for a moment's source checks.
+	 */
+	route_drop_peer(p->g->table, p);
 	why = own(p, &host);
 	neighbours_tell(p->g);
 	return why;

@@ -13,7 +13,7 @@ static void put_name(struct rtls_collateral_item *out, const char *text)
 {
 	size_t n = 0;
 
-	for (; text[n] && n < sizeof(out->name) - 1; n++)
+	for (; n < sizeof(out->name) - 1 && text[n]; n++)
 		out->name[n] = (char)(text[n] < ' ' || text[n] > '~' ? '?' : text[n]);
 	out->name[n] = '\0';
 }

@@ -102,7 +102,6 @@ struct chan_stats {
 	uint64_t frames_in, bytes_in, packets_in, packet_bytes_in, reads;
 	uint64_t frames_out, bytes_out, sends;
 	uint64_t queued_bytes; /* copied into the queue because the socket was full */
-	uint64_t moved_bytes;  /* copied at the seam of two reads */
 	uint64_t drops[CHAN_N_DROPS];
 	uint32_t rtt_us; /* of the last PING; 0 = not known */
 };

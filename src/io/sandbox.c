@@ -25,8 +25,9 @@ int sandbox_enter(enum sandbox_keep keep)
 		if (capng_apply(CAPNG_SELECT_BOTH) != 0)
 			return err_new(-EPERM);
 	}
-	if (geteuid() != 0 && keep == SANDBOX_KEEP_NOTHING)
-		(void)capng_apply(CAPNG_SELECT_CAPS); /* a user may have started us with some */
+	/* A user may have started us with some. */
+	if (geteuid() != 0 && keep == SANDBOX_KEEP_NOTHING && capng_apply(CAPNG_SELECT_CAPS) != 0)
+		return err_new(-EPERM);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_new(-errno);
 	return 0;

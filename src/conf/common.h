@@ -6,6 +6,23 @@
 
 #include "base/cleanup.h"
 
+/* Rows of an option table that read the same in every daemon. */
+#define COMMON_OPTION_BUSY_POLL                                                                    \
+	{                                                                                          \
+		"busy-poll", "USEC",                                                               \
+			"look for more packets for so long before\nsleeping (default 50; 0 never)" \
+	}
+#define COMMON_OPTION_CONGESTION                                                                   \
+	{                                                                                          \
+		"tcp-congestion", "NAME",                                                          \
+			"TCP congestion control of the hops (default\ncubic; system: the "         \
+			"system's)"                                                                \
+	}
+#define COMMON_OPTION_LOG_LEVEL                                                                    \
+	{                                                                                          \
+		"log-level", "LEVEL", "error, warn, info (default) or debug"                       \
+	}
+
 extern const char common_no_tls[]; /* why an address must begin with tcp:// for now */
 
 /* Each returns NULL, or what is wrong and what would be right. */

@@ -51,15 +51,11 @@ static const struct option_spec specs[] = {
 	[KEEP_GUARD] = { "keep-guard", NULL,
 			 "after a clean stop, go on refusing what was\ncaptured ('enta cleanup' "
 			 "ends it)" },
-	[BUSY_POLL] = { "busy-poll", "USEC",
-			"look for more packets for so long before\nsleeping (default 50; 0 "
-			"never)" },
-	[CONGESTION] = { "tcp-congestion", "NAME",
-			 "TCP congestion control of the hops (default\ncubic; system: the "
-			 "system's)" },
+	[BUSY_POLL] = COMMON_OPTION_BUSY_POLL,
+	[CONGESTION] = COMMON_OPTION_CONGESTION,
 	[NAME] = { "name", "NAME",
 		   "this node's name, in logs of its gateway\n(default: the host's)" },
-	[LEVEL] = { "log-level", "LEVEL", "error, warn, info (default) or debug" },
+	[LEVEL] = COMMON_OPTION_LOG_LEVEL,
 };
 
 static const struct option_program program = {

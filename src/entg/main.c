@@ -40,15 +40,11 @@ static const struct option_spec specs[] = {
 	[AGENT_TLS] = { "enta-rats-tls", NULL, "attested TLS to agents: not built in yet" },
 	[COMPAT] = { "compat", NULL,
 		     "speak protocol v0 to gateways, and take a silent\npeer for one of v0" },
-	[BUSY_POLL] = { "busy-poll", "USEC",
-			"look for more packets for so long before\nsleeping (default 50; 0 "
-			"never)" },
-	[CONGESTION] = { "tcp-congestion", "NAME",
-			 "TCP congestion control of the hops (default\ncubic; system: the "
-			 "system's)" },
+	[BUSY_POLL] = COMMON_OPTION_BUSY_POLL,
+	[CONGESTION] = COMMON_OPTION_CONGESTION,
 	[NAME] = { "name", "NAME",
 		   "this node's name, in logs of the peers\n(default: the host's)" },
-	[LEVEL] = { "log-level", "LEVEL", "error, warn, info (default) or debug" },
+	[LEVEL] = COMMON_OPTION_LOG_LEVEL,
 };
 
 static const struct option_program program = {

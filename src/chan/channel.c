@@ -62,6 +62,10 @@ static void say_why(struct chan *c, enum chan_reason why)
 
 static void log_close(struct chan *c)
 {
+	enum {
+		BURST = 20,	 /* lines at once: every offence of a small test of ours, say */
+		PERIOD_MS = 500, /* then two a second: a flood does not fill a disk */
+	};
 	static const char *const word[] = { "peer-close", "stranger-close" };
 	struct log_limit *limit = c->was_open ? &c->loop->peer_log : &c->loop->stranger_log;
 	enum log_level level = c->why == CHAN_R_STOP || c->why == CHAN_R_CONNECT ? LOG_LEVEL_DEBUG
@@ -69,7 +73,8 @@ static void log_close(struct chan *c)
 										 : LOG_LEVEL_WARN;
 	uint32_t suppressed = 0;
 
-	if (!log_enabled(level) || !log_limit_pass(limit, clock_now_ms(), 20, 500, &suppressed))
+	if (!log_enabled(level) ||
+	    !log_limit_pass(limit, clock_now_ms(), BURST, PERIOD_MS, &suppressed))
 		return;
 	log_event(level, word[!c->was_open && !c->dialled], "peer=%s reason=%s%s%s%s suppressed=%u",
 		  c->name, chan_reason_word(c->why), c->detail[0] ? " detail=\"" : "", c->detail,

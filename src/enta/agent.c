@@ -162,7 +162,7 @@ static void pump_out(struct agent *a)
 /* Answers one packet that cannot be delivered, as the router that this agent is. */
 static int refuse(struct agent *a, size_t n)
 {
-	uint8_t answer[TUN_VNET_HDR + 1280] = { 0 };
+	uint8_t answer[TUN_VNET_HDR + IP_UNREACHABLE_MAX] = { 0 };
 	struct span body = SPAN(a->out, n + 1), packet;
 	struct iovec iov = { answer, 0 };
 	struct ip_info info;
@@ -172,7 +172,8 @@ static int refuse(struct agent *a, size_t n)
 	a->out[0] = FRAME_PACKET_GSO;
 	if (gso_parse(body, &g, &packet, &info) != 0)
 		return 0;
-	len = ip_put_unreachable(packet, &info, &info.dst, answer + TUN_VNET_HDR, 1280);
+	len = ip_put_unreachable(packet, &info, &info.dst, answer + TUN_VNET_HDR,
+				 IP_UNREACHABLE_MAX);
 	if (len == 0)
 		return 0;
 	a->refused++;

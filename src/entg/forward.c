@@ -100,14 +100,15 @@ static void send_segments(struct run *run, const struct chan_packet *p)
  */
 static void answer_no_route(struct peer *from, const struct chan_packet *p)
 {
-	uint8_t buf[FRAME_HEAD + 1280];
+	uint8_t buf[FRAME_HEAD + IP_UNREACHABLE_MAX];
 	struct iovec iov = { buf, 0 };
 	size_t n;
 
 	if (chan_role(from->c) != CONTROL_ROLE_AGENT ||
 	    clock_now_ms() - from->g->lost_ms < LOST_QUIET_MS)
 		return;
-	n = ip_put_unreachable(p->packet, &p->info, &p->info.dst, buf + FRAME_HEAD, 1280);
+	n = ip_put_unreachable(p->packet, &p->info, &p->info.dst, buf + FRAME_HEAD,
+			       IP_UNREACHABLE_MAX);
 	if (n == 0)
 		return;
 	frame_put_head(buf, n);

@@ -58,7 +58,6 @@ struct gateway {
 	uint64_t generation;  /* of the table: counts its changes */
 	uint64_t changed_ms;  /* when it last changed */
 	uint64_t lost_ms;     /* when a peer last went away */
-	struct log_limit log;
 	struct run runs[8];
 	size_t n_runs;
 	/* Changes of the table to tell the neighbours, of the call under way. */

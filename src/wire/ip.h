@@ -20,6 +20,8 @@ enum {
 		65535, /* bytes: what a TUN device hands over; IPv6 alone could say 40 more */
 };
 
+enum { IP_UNREACHABLE_MAX = 1280 /* bytes: IPv6's minimum MTU, RFC 4443 2.4(c) */ };
+
 enum {
 	IP_E_VERSION = 1, /* neither 4 nor 6, or shorter than a header */
 	IP_E_HEADER,	  /* IPv4 header length not 20: options, or a lie */

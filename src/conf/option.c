@@ -81,6 +81,8 @@ int option_parse(const struct option_program *p, int argc, char **argv, option_s
 				option_print_help(p, stdout);
 			else
 				printf("%s " ENG_VERSION "\n", p->name);
+			if (fflush(stdout) != 0) /* a full disk, say */
+				return option_complain(p, "cannot write to standard output");
 			return OPTION_E_DONE;
 		}
 		if (c == ':')

@@ -31,6 +31,13 @@ def test_help_and_version(net, name):
     assert re.search(r"\d+\.\d+", r.stdout) and not r.stderr
 
 
+def test_help_that_cannot_be_written_is_an_error():
+    for name in ("enta", "entg"):
+        with open("/dev/full", "w") as full:
+            r = subprocess.run([netns.program(name), "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert r.returncode == 2 and "standard output" in r.stderr
+
+
 @pytest.mark.parametrize("name", ORIGINAL)
 def test_manual_page_has_every_option(name):
     pages = list((netns.ROOT / "man").glob(f"{name}.[18]"))

@@ -1,14 +1,17 @@
 /*
- * librats_tls, the appraisal half: does this evidence come from a genuine TEE, in a state that my
- * policy accepts?
+ * librats_tls: TLS 1.3 whose peer is accepted because of TEE evidence, not because of a CA.
+ *
+ * Appraisal: does this evidence come from a genuine TEE, in a state that my policy accepts?
  *
  *   rtls_policy_load()  ->  rtls_policy       what is acceptable (rats-policy(5)); immutable
  *   rtls_collateral_*() ->  rtls_collateral   what the makers of the hardware publish about it
  *   rtls_appraise()     ->  rtls_verdict      TRUSTED, or which check failed and why; every claim
  *
+ * Sessions: rtls_session_*(), below. Evidence of this machine: rtls_attester_*().
+ *
  * Nothing here does network I/O, prints, owns a thread or looks at a clock: the caller passes the
- * time. Policies and loaded collateral are read-only during an appraisal, so that any number of
- * threads may share them.
+ * time. Only attesters touch devices. Policies and loaded collateral are read-only during an
+ * appraisal, so that any number of threads may share them.
  *
  * Functions return 0 on success and -errno on failure. A verdict is not an error code: an
  * appraisal that ran returns 0 whatever it found. Test for trust, never against failure:
@@ -181,6 +184,153 @@ int rtls_inspect(const struct rtls_collateral *collateral, const void *evidence,
 		 const struct rtls_context *context, struct rtls_verdict **out);
 /* A policy that accepts exactly the verdict's claims, or with any = true every value. free() it. */
 char *rtls_policy_suggest(const struct rtls_verdict *verdict, bool any);
+
+/*
+ * Attesters: this machine's own evidence. The only functions of the library that do I/O, and may
+ * block: call them where that hurts nobody (a worker process or thread).
+ *
+ * name: "tpm", "sgx", "tdx", "snp", "csv" or "null"; there is no "best available". options: words
+ * "key=value" separated by commas, or NULL (rats-attester(7)). `err` gets one line why not.
+ * 0, -EINVAL (unknown name or option), -ENODEV (nothing of that kind here), or -errno.
+ */
+struct rtls_attester;
+int rtls_attester_open(const char *name, const char *options, struct rtls_attester **out, char *err,
+		       size_t err_size);
+void rtls_attester_close(struct rtls_attester *attester);
+const char *rtls_attester_name(const struct rtls_attester *attester);
+/*
+ * Fresh evidence for 64 bytes of report data, in its envelope with an empty claims buffer.
+ * free() it. 0, or -errno with one line in `err`; *out is written on success only.
+ */
+int rtls_attester_evidence(struct rtls_attester *attester, const uint8_t report_data[64],
+			   void **out, size_t *out_n, char *err, size_t err_size);
+/*
+ * What this machine holds of endorsements (certificates beside its reports, collateral that the
+ * options name): a bundle as rtls_context takes it. *out may be set to NULL with *out_n 0: none.
+ */
+int rtls_attester_endorsements(struct rtls_attester *attester, void **out, size_t *out_n);
+/*
+ * The i-th kind of attester, and whether it would work here: *out_why is one line, valid until the
+ * next call in this thread. Opens devices, makes no quote. False: there is no i-th.
+ */
+bool rtls_attester_probe(size_t i, const char **out_name, bool *out_works, const char **out_why);
+
+/*
+ * An identity: a fresh P-256 key and a self-signed certificate for it, once per process. Sessions
+ * share it, read-only.
+ */
+struct rtls_identity;
+int rtls_identity_new(struct rtls_identity **out);
+void rtls_identity_free(struct rtls_identity *identity);
+/*
+ * The report data that evidence in its certificate must carry: SHA-256 of the claims buffer
+ * {"pubkey-hash": ...}, zero-padded (Interoperable RA-TLS).
+ */
+int rtls_identity_report_data(const struct rtls_identity *identity, uint8_t out[64]);
+/*
+ * Makes the certificate anew with that evidence (as rtls_attester_evidence() gives it) and
+ * endorsements (NULL, 0: none) inside, for peers that know no session evidence. Before the
+ * first session.
+ */
+int rtls_identity_set_evidence(struct rtls_identity *identity, const void *evidence, size_t n,
+			       const void *endorsements, size_t n_endorsements);
+
+/*
+ * A session: TLS 1.3 over a byte stream that is the caller's. No tickets, no early data, no
+ * renegotiation, no certificate authority: who the peer is, is decided by its evidence, so nothing
+ * is trusted when the handshake is done. The library never blocks and owns no descriptor:
+ *
+ *   bytes from the peer  -> rtls_session_feed()  -> plaintext
+ *   plaintext            -> rtls_session_seal()  -> bytes to the peer
+ *   after feed, and before seal: rtls_session_drain() -> bytes to the peer (handshake, alerts)
+ *   rtls_session_next_event() says what has happened, rtls_session_decide() what to do about it.
+ *
+ * Until rtls_session_decide(session, RTLS_TRUSTED) no more than `untrusted_max` bytes of plaintext
+ * pass in each direction: as much as the exchange of evidence needs, 0 by default.
+ */
+struct rtls_session;
+
+enum rtls_role { RTLS_ROLE_NONE = 0, RTLS_CLIENT = 1, RTLS_SERVER = 2 };
+
+enum rtls_event {
+	RTLS_EVENT_NONE = 0,
+	RTLS_EVENT_HANDSHAKE_DONE, /* keys are there; the peer is not trusted yet */
+	RTLS_EVENT_CLOSED,	   /* close_notify: the peer has sent all that it will send */
+	RTLS_EVENT_FAILED,	   /* nothing passes any more; rtls_session_why() says why */
+};
+
+enum {
+	RTLS_RECORD_MAX = 16384,     /* bytes of plaintext in one record (RFC 8446 5.1) */
+	RTLS_RECORD_OVERHEAD = 22,   /* bytes that a record adds: header, type, tag */
+	RTLS_SESSION_NONCE_MAX = 64, /* bytes of a nonce of session evidence */
+};
+
+struct rtls_session_config {
+	size_t size; /* sizeof(struct rtls_session_config) */
+	enum rtls_role role;
+	const struct rtls_identity *identity; /* borrowed as long as the session */
+	const char *alpn;   /* the one protocol, mandatory for both sides; NULL: none */
+	bool alpn_optional; /* a peer that offers (server) or selects (client) none passes */
+	bool peer_certificate_optional; /* server: a client without certificate passes */
+	const char *cipher_backend;	/* "ipsec-mb", "evp"; NULL: the fastest that works here */
+	size_t untrusted_max;		/* bytes each way before rtls_session_decide() */
+};
+
+/* 0, -EINVAL, -ENOMEM, -ENOTSUP (that cipher backend is not here). */
+int rtls_session_new(const struct rtls_session_config *config, struct rtls_session **out);
+void rtls_session_free(struct rtls_session *session); /* wipes its keys */
+
+/*
+ * Takes bytes from the peer: *out_used of n (all of them, unless `plain` is full: then call again
+ * with the rest), and writes *out_plain bytes of plaintext, at most plain_size, which must be at
+ * least RTLS_RECORD_MAX. The bytes of `in` may be overwritten; `in` and `plain` must not overlap.
+ * 0, or -EPROTO when the session has failed (drain the alert, then close); -ENOMEM. Plaintext is
+ * given out only of records whose tag was right; on failure *out_plain counts what preceded it.
+ */
+int rtls_session_feed(struct rtls_session *session, void *in, size_t n, size_t *out_used,
+		      void *plain, size_t plain_size, size_t *out_plain);
+/*
+ * Encrypts the bytes of iov from offset `skip` on, in records as large as possible: *out_taken
+ * bytes of plaintext into *out_n bytes at `out` (at most out_size), as much as fits; what drain
+ * would have given comes first. 0; -EAGAIN before the handshake is done; -EACCES when untrusted_max
+ * is used up; -EPROTO when failed or closed.
+ */
+struct iovec;
+int rtls_session_seal(struct rtls_session *session, const struct iovec *iov, int n_iov, size_t skip,
+		      void *out, size_t out_size, size_t *out_taken, size_t *out_n);
+/* Bytes that the session itself has to say; *out_n 0: nothing. 0 or -EINVAL. */
+int rtls_session_drain(struct rtls_session *session, void *out, size_t out_size, size_t *out_n);
+bool rtls_session_has_output(const struct rtls_session *session);
+enum rtls_event rtls_session_next_event(struct rtls_session *session);
+/* The caller's decision. RTLS_TRUSTED opens the session; anything else fails it with an alert. */
+void rtls_session_decide(struct rtls_session *session, enum rtls_result result);
+/* Queues close_notify: seal takes nothing more. */
+void rtls_session_close(struct rtls_session *session);
+
+const char *rtls_session_why(const struct rtls_session *session);  /* one line; "" if not failed */
+const char *rtls_session_alpn(const struct rtls_session *session); /* negotiated, or "" */
+/* "TLS_AES_128_GCM_SHA256 ipsec-mb", for people; "" before the handshake is done. */
+const char *rtls_session_cipher(const struct rtls_session *session);
+/* The peer's certificate in DER, as long as the session; n = 0: it has sent none. */
+const void *rtls_session_peer_certificate(const struct rtls_session *session, size_t *out_n);
+/*
+ * The 64 bytes of report data that session evidence of the role `of` in this session must carry:
+ * SHA-512("ENG-attest-v1" || of || exporter(label of that role, 32) || SHA-384(SPKI of that role)
+ * || nonce), see docs/wire.md 4.6. -EAGAIN before the handshake is done; -ENOENT when that side has
+ * no certificate; -EINVAL.
+ */
+int rtls_session_report_data(const struct rtls_session *session, enum rtls_role of,
+			     const void *nonce, size_t n, uint8_t out[64]);
+
+/*
+ * The i-th prefix of `allowed_ips` of the alternative that accepted: address of *out_n (4 or 16)
+ * bytes, and its length. False: there is no i-th, or the verdict is not trusted.
+ */
+bool rtls_policy_allowed_prefix(const struct rtls_policy *policy,
+				const struct rtls_verdict *verdict, size_t i,
+				uint8_t out_address[16], size_t *out_n, unsigned *out_prefix_len);
+/* Whether the alternative that accepted says `replace: true`: see rats-policy(5). */
+bool rtls_policy_may_replace(const struct rtls_policy *policy, const struct rtls_verdict *verdict);
 
 #pragma GCC visibility pop
 

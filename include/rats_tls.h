@@ -329,6 +329,9 @@ int rtls_session_report_data(const struct rtls_session *session, enum rtls_role 
 bool rtls_policy_allowed_prefix(const struct rtls_policy *policy,
 				const struct rtls_verdict *verdict, size_t i,
 				uint8_t out_address[16], size_t *out_n, unsigned *out_prefix_len);
+/* The `name` of the alternative that accepted, or ""; lives as long as the policy. */
+const char *rtls_policy_accepted_as(const struct rtls_policy *policy,
+				    const struct rtls_verdict *verdict);
 /* Whether the alternative that accepted says `replace: true`: see rats-policy(5). */
 bool rtls_policy_may_replace(const struct rtls_policy *policy, const struct rtls_verdict *verdict);
 

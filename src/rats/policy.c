@@ -452,6 +452,13 @@ const struct verifier *policy_verifier(const struct rtls_policy *p, size_t i)
 	return p->alternatives[i].verifier;
 }
 
+const char *rtls_policy_accepted_as(const struct rtls_policy *p, const struct rtls_verdict *v)
+{
+	if (rtls_verdict_result(v) != RTLS_TRUSTED || v->alternative >= p->n)
+		return "";
+	return p->alternatives[v->alternative].name ? p->alternatives[v->alternative].name : "";
+}
+
 bool rtls_policy_allows_prefix(const struct rtls_policy *p, const struct rtls_verdict *v,
 			       const uint8_t *address, size_t n, unsigned len)
 {

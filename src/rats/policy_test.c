@@ -156,6 +156,9 @@ static void test_alternatives(void **state)
 		assert_int_equal(rtls_policy_allows_prefix(p, v, fd, 16, 16),
 				 cases[i].trusted && cases[i].alternative == 1);
 		assert_false(rtls_policy_allows_prefix(p, v, ten2, 4, 24));
+		assert_non_null(rtls_policy_accepted_as(p, v));
+		if (!cases[i].trusted)
+			assert_string_equal(rtls_policy_accepted_as(p, v), "");
 		assert_false(rtls_policy_allows_prefix(p, v, ten1, 4, 15));
 		assert_false(rtls_policy_allows_prefix(p, v, ten1, 4, 33));
 		assert_false(rtls_policy_allows_prefix(p, v, ten1, 5, 8));

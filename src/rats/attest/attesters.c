@@ -2,6 +2,7 @@
 #include "rats/attest/attest.h"
 
 const struct attester_backend *const attesters[] = {
+	&attester_tpm,
 	&attester_null,
 };
 

@@ -202,10 +202,10 @@ static void pieces_deinit(struct pieces *p)
 		free(p->piece[i].bytes);
 }
 
-static void envelop(const struct pieces *p, struct wspan *w)
+/* `bytes` holds ASSEMBLED_MAX, for what is inside the envelope. */
+static void envelop(const struct pieces *p, uint8_t *bytes, struct wspan *w)
 {
-	CLEANUP(inspect_freep) uint8_t *bytes = malloc(ASSEMBLED_MAX);
-	struct wspan map = WSPAN(bytes, bytes ? ASSEMBLED_MAX : 0);
+	struct wspan map = WSPAN(bytes, ASSEMBLED_MAX);
 
 	item_put_map(&map, N_PIECES);
 	for (size_t i = 0; i < N_PIECES; i++) {
@@ -247,9 +247,10 @@ int inspect_tpm_assemble(const struct inspect *in)
 		{ { .key = "quote" }, { .key = "signature" }, { .key = "pcrs" }, { .key = "ak" } }
 	};
 	CLEANUP(inspect_freep) uint8_t *bytes = malloc(ASSEMBLED_MAX);
+	CLEANUP(inspect_freep) uint8_t *body = malloc(ASSEMBLED_MAX);
 	struct wspan w = WSPAN(bytes, ASSEMBLED_MAX);
 
-	if (!bytes)
+	if (!bytes || !body)
 		return inspect_complain("%s", err_text(-ENOMEM));
 	if (isatty(STDOUT_FILENO))
 		return inspect_complain("evidence is binary: redirect standard output");
@@ -260,7 +261,7 @@ int inspect_tpm_assemble(const struct inspect *in)
 			return inspect_complain("%s: from 1 to %d bytes are accepted",
 						in->operands[i], PIECE_MAX);
 	}
-	envelop(&p, &w);
+	envelop(&p, body, &w);
 	return write_assembled(in, &w);
 }
 

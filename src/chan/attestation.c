@@ -200,9 +200,20 @@ static void send_accept(struct chan *c)
 	open_if_both_accept(c);
 }
 
+static bool same_grants(const struct appraisal *a, const struct appraisal *b)
+{
+	if (a->n_prefixes != b->n_prefixes)
+		return false;
+	for (size_t i = 0; i < a->n_prefixes; i++)
+		if (!prefix_equal(&a->prefixes[i], &b->prefixes[i]))
+			return false;
+	return true;
+}
+
 static void on_trusted(struct chan *c, const struct appraisal *verdict)
 {
 	struct attestation *a = c->att;
+	const bool changed = !same_grants(&a->verdict, verdict);
 	enum chan_reason why;
 
 	a->verdict = *verdict;
@@ -213,7 +224,7 @@ static void on_trusted(struct chan *c, const struct appraisal *verdict)
 	}
 	if (c->state != CHAN_OPEN)
 		return;
-	why = c->cfg.handler->reattested(c->cfg.owner, c);
+	why = c->cfg.handler->reattested(c->cfg.owner, c, changed);
 	if (why != CHAN_OK)
 		chan_close(c, why);
 }

@@ -97,6 +97,7 @@ enum chan_reason {
 	CHAN_R_CANNOT_PROVE,   /* challenged, but this side has no attester, or it fails */
 	CHAN_R_HANDSHAKE,      /* TLS: not accepted, or broken */
 	CHAN_R_DENIED,	       /* a prefix that the policy does not grant to this identity */
+	CHAN_R_REGRANTED,      /* what it may own has changed: it is to introduce itself anew */
 	CHAN_R_MEMORY,
 	CHAN_R_PACKET, /* first of the GSO_E_* and IP_E_* values, whose words gso_reason() has */
 	CHAN_R_END = CHAN_R_PACKET + 64,
@@ -148,7 +149,7 @@ struct chan_handler {
 	 * The peer was judged anew, by new evidence or a new policy, and is still trusted; what it
 	 * may own may have changed.
 	 */
-	enum chan_reason (*reattested)(void *owner, struct chan *c);
+	enum chan_reason (*reattested)(void *owner, struct chan *c, bool grants_changed);
 	/* What was queued is sent. */
 	void (*writable)(void *owner, struct chan *c);
 	/* Closed, and freed when this returns; also for channels that never were open. */

@@ -238,6 +238,7 @@ const char *chan_reason_word(enum chan_reason r)
 		[CHAN_R_CANNOT_PROVE] = "cannot-prove",
 		[CHAN_R_HANDSHAKE] = "tls-handshake",
 		[CHAN_R_DENIED] = "prefix-not-granted",
+		[CHAN_R_REGRANTED] = "grants-changed",
 		[CHAN_R_MEMORY] = "out-of-memory",
 	};
 

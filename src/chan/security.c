@@ -82,8 +82,8 @@ static int set_up(struct security *s, struct event_base *base, const struct secu
 		if (r == 0 && cfg->compat)
 			r = certify(s, why);
 		if (r < 0)
-			snprintf(message, SECURITY_MESSAGE_MAX, "attester %s: %s", cfg->attester,
-				 why);
+			snprintf(message, SECURITY_MESSAGE_MAX, "attester %.500s: %s",
+				 cfg->attester, why);
 	}
 	for (int kind = 0; kind < N_KINDS && r == 0; kind++) {
 		if (!s->is_used[kind])

@@ -2,6 +2,10 @@
 #include "rats/attest/attest.h"
 
 const struct attester_backend *const attesters[] = {
+	&attester_sgx,
+	&attester_tdx,
+	&attester_snp,
+	&attester_csv,
 	&attester_null,
 };
 

@@ -14,24 +14,27 @@
 /* Everything that a test may make wrong; zero: nothing. A device ignores what it cannot do. */
 struct standin {
 	struct maker_tee tee;
-	const char *log;    /* a file to which each request is added, in one line */
-	bool absent;	    /* there is no such device: ENOENT */
-	bool denied;	    /* EACCES */
-	unsigned slow_s;    /* the first request takes that long */
-	unsigned fail;	    /* the first so many requests fail */
-	bool fail_quote;    /* what makes the quote or report fails, always */
-	unsigned busy;	    /* the first so many requests find the device busy */
-	bool other_data;    /* it answers with other report data, properly signed */
-	bool other_nonce;   /* the same with the nonce that the caller chose */
-	bool other_tee;	    /* it answers as another kind of TEE */
-	bool oversize;	    /* it says that the answer is larger than anything */
-	bool garbage;	    /* it answers with bytes that mean nothing */
-	bool cut;	    /* the answer ends early */
-	bool no_certs;	    /* the host has no certificates to send along */
-	bool no_ext;	    /* the driver knows no extended report */
-	bool race;	    /* somebody else writes between request and answer, once */
-	bool race_forever;  /* and each time */
-	unsigned certs_len; /* the table takes so much room */
+	const char *log;     /* a file to which each request is added, in one line */
+	bool is_snp;	     /* configfs-tsm: the provider is sev_guest, not tdx_guest */
+	bool absent;	     /* there is no such device: ENOENT */
+	bool denied;	     /* EACCES */
+	unsigned slow_s;     /* the first request takes that long */
+	unsigned fail;	     /* the first so many requests fail */
+	bool fail_quote;     /* what makes the quote or report fails, always */
+	unsigned busy;	     /* the first so many requests find the device busy */
+	bool other_data;     /* it answers with other report data, properly signed */
+	bool other_nonce;    /* the same with the nonce that the caller chose */
+	bool other_tee;	     /* it answers as another kind of TEE */
+	bool oversize;	     /* it says that the answer is larger than anything */
+	bool garbage;	     /* it answers with bytes that mean nothing */
+	bool cut;	     /* the answer ends early */
+	bool bad_generation; /* configfs-tsm: the attribute is no number */
+	bool bad_certs;	     /* what the host sends along is no table */
+	bool no_certs;	     /* the host has no certificates to send along */
+	bool no_ext;	     /* the driver knows no extended report */
+	bool race;	     /* somebody else writes between request and answer, once */
+	bool race_forever;   /* and each time */
+	unsigned certs_len;  /* the table takes so much room */
 };
 
 /*

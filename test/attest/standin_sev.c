@@ -31,7 +31,7 @@ static int put_certs(const struct standin *s, pid_t pid, uint64_t req,
 			return -EFAULT;
 		return -EIO;
 	}
-	if (s->garbage)
+	if (s->bad_certs)
 		memset(table, 0xa5, n);
 	return standin_write(pid, ext->certs_address, table, n) ? 0 : -EFAULT;
 }

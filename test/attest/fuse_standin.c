@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ENDED_BY_SIGNAL = 8 /* fuse_main(), when its loop was ended and not the mount */ };
+
 int fuse_file_open(struct fuse_file_info *fi)
 {
 	struct fuse_file *f = calloc(1, sizeof(*f));
@@ -58,10 +60,12 @@ int fuse_standin_main(int argc, char **argv, const struct fuse_operations *ops, 
 {
 	int first = standin_options(argc, argv, out);
 	char *args[] = { argv[0], "-f", "-s", argv[first], NULL };
+	int r;
 
 	if (first != argc - 1) {
 		fprintf(stderr, "usage: %s [--OPTION[=VALUE] ...] -- DIRECTORY\n", argv[0]);
 		return 2;
 	}
-	return fuse_main(4, args, ops, NULL);
+	r = fuse_main(4, args, ops, NULL);
+	return r == ENDED_BY_SIGNAL ? 0 : r;
 }

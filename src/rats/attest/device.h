@@ -24,7 +24,6 @@ int attest_put_quote(const char *device, uint32_t tee_type, struct span raw,
 		     const uint8_t report_data[REPORT_DATA_SIZE], struct wspan *body,
 		     struct attest_error *err);
 
-
 /* For devices that are busy. */
 void attest_pause_ms(long ms);
 

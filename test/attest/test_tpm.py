@@ -292,6 +292,41 @@ def test_failing(tpm, proxied, name, answer):
         assert status == 2 and out == b"" and len(err.splitlines()) == 1
 
 
+RELAY = """
+import os, sys
+sys.path.insert(0, {module!r})
+import swtpm
+while True:
+    header = os.read(0, 10)
+    if not header:
+        break
+    command = header + os.read(0, int.from_bytes(header[2:6], "big") - 10)
+    with swtpm.socket.socket(swtpm.socket.AF_UNIX) as s:
+        s.connect({path!r})
+        s.sendall(command)
+        reply = swtpm.read_message(s)
+    last = header[6:10] == {last!r}
+    if last:
+        os.close(0)
+        os.closerange(3, 256)  # it was inherited more than once
+    os.write(1, reply)
+    if last:
+        break
+"""
+
+
+@pytest.mark.parametrize("name", ["create_primary", "pcr_read"])
+def test_pipe_that_breaks(tmp_path, tpm, name):
+    """Nobody reads any more when the next command is written: an error, and no SIGPIPE."""
+    script = tmp_path / "relay.py"
+    script.write_text(RELAY.format(module=os.path.dirname(swtpm.__file__), path=str(tpm.path),
+                                   last=swtpm.CC[name].to_bytes(4, "big")))
+    tcti = f"cmd:exec {sys.executable} {script}"
+    assert complaint("tpm", "quote", "--tcti", tcti, "--report-data", RANDOM).endswith("IO failure")
+    script.write_text(script.read_text().replace("if last:", "if False:"))
+    assert verify(enroll(tmp_path, tpm.tcti), quote(tmp_path, tcti)) == "TRUSTED tpm"
+
+
 def test_hanging(tpm, proxied):
     """It waits as long as the TPM does, and can be ended from outside."""
     reached, go = threading.Event(), threading.Event()

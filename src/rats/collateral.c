@@ -30,6 +30,7 @@ struct rtls_collateral {
 	struct bag_crl *crls;
 	struct bag_doc *docs;
 	struct blob *blobs;
+	struct rtls_collateral *makers; /* see collateral_makers() */
 };
 
 int rtls_collateral_new(struct rtls_collateral **out)
@@ -46,6 +47,7 @@ void rtls_collateral_free(struct rtls_collateral *c)
 {
 	if (!c)
 		return;
+	rtls_collateral_free(c->makers);
 	for (size_t i = 0; i < c->n_certs; i++) {
 		X509_free(c->certs[i].x);
 		free(c->certs[i].der);
@@ -335,7 +337,7 @@ static void seal_doc(struct rtls_collateral *c, struct bag_doc *d)
 	}
 }
 
-int rtls_collateral_seal(struct rtls_collateral *c)
+int collateral_seal_plain(struct rtls_collateral *c)
 {
 	if (c->is_sealed)
 		return err_new(-EINVAL);
@@ -351,28 +353,53 @@ int rtls_collateral_seal(struct rtls_collateral *c)
 	return 0;
 }
 
+int rtls_collateral_seal(struct rtls_collateral *c)
+{
+	int r;
+
+	if (c->is_sealed)
+		return err_new(-EINVAL);
+	r = collateral_makers_new(&c->makers);
+	return r < 0 ? err_pass(r) : collateral_seal_plain(c);
+}
+
+const struct rtls_collateral *collateral_makers(const struct rtls_collateral *c)
+{
+	return c ? c->makers : NULL;
+}
+
 const struct bag_cert *collateral_find_der(const struct rtls_collateral *c, struct span der)
 {
-	for (size_t i = 0; c && i < c->n_certs; i++)
-		if (span_equal(SPAN(c->certs[i].der, c->certs[i].der_n), der))
-			return &c->certs[i];
+	for (; c; c = c->makers)
+		for (size_t i = 0; i < c->n_certs; i++)
+			if (span_equal(SPAN(c->certs[i].der, c->certs[i].der_n), der))
+				return &c->certs[i];
 	return NULL;
 }
 
 const struct bag_cert *collateral_find_x509(const struct rtls_collateral *c, const X509 *x)
 {
-	for (size_t i = 0; c && i < c->n_certs; i++)
-		if (c->certs[i].x == x)
-			return &c->certs[i];
+	for (; c; c = c->makers)
+		for (size_t i = 0; i < c->n_certs; i++)
+			if (c->certs[i].x == x)
+				return &c->certs[i];
+	return NULL;
+}
+
+static const struct bag_cert *verified_issuer(const struct rtls_collateral *c, const X509 *x)
+{
+	for (; c; c = c->makers)
+		for (size_t i = 0; i < c->n_certs; i++)
+			if (c->certs[i].x == x && c->certs[i].issuer != SIZE_MAX)
+				return &c->certs[c->certs[i].issuer];
 	return NULL;
 }
 
 bool collateral_knows_issue(const struct rtls_collateral *c, const X509 *x, const X509 *issuer)
 {
-	const struct bag_cert *b = collateral_find_x509(c, x), *i = collateral_find_x509(c, issuer);
+	const struct bag_cert *by = verified_issuer(c, x), *i = collateral_find_x509(c, issuer);
 
-	return b && i && b->issuer != SIZE_MAX &&
-	       memcmp(c->certs[b->issuer].key, i->key, sizeof(i->key)) == 0;
+	return by && i && memcmp(by->key, i->key, sizeof(i->key)) == 0;
 }
 
 bool collateral_is_sealed(const struct rtls_collateral *c)

@@ -219,40 +219,24 @@ static int add_json(struct rtls_collateral *c, struct span s)
 	return 0;
 }
 
-/* A bundle: an array, perhaps tagged, of byte or text strings; numbers in it are skipped. */
-static int add_bundle(struct rtls_collateral *c, struct span s, bool *is_bundle)
-{
-	struct cbor_item it;
-	uint64_t n;
-	int r;
-
-	*is_bundle = false;
-	if (!cbor_take(&s, &it) || (it.major == CBOR_TAG && !cbor_take(&s, &it)) ||
-	    it.major != CBOR_ARRAY || it.value > COLLATERAL_ITEMS_MAX)
-		return 0;
-	n = it.value;
-	for (struct span t = s; n > 0; n--)
-		if (!cbor_take(&t, &it) || (n == 1 && t.n != 0) ||
-		    (it.major != CBOR_UINT && it.major != CBOR_BYTES && it.major != CBOR_TEXT))
-			return 0;
-	*is_bundle = true;
-	while (s.n > 0 && cbor_take(&s, &it)) {
-		if (it.major == CBOR_UINT || it.bytes.n == 0)
-			continue;
-		r = it.bytes.p[0] == '{'   ? add_json(c, it.bytes)
-		    : it.bytes.p[0] == '-' ? add_pem(c, it.bytes)
-					   : add_der(c, it.bytes);
-		if (r < 0)
-			return err_pass(r);
-	}
-	return 0;
-}
-
 static struct span trim_left(struct span s)
 {
 	while (s.n > 0 && s.p[0] != 0 && strchr(" \t\r\n", s.p[0]))
 		s.p++, s.n--;
 	return s;
+}
+
+/* Texts out of Intel's quote provider end in a NUL. */
+static struct span trim_right(struct span s)
+{
+	while (s.n > 0 && strchr(" \t\r\n", s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+static bool is_hex_der(struct span text)
+{
+	return text.n > 4 && memcmp(text.p, "308", 3) == 0;
 }
 
 /* DER in hex, as the PCS sends CRLs when it is not asked for another encoding. */
@@ -261,8 +245,7 @@ static int add_hex(struct rtls_collateral *c, struct span text)
 	uint8_t *der;
 	int r;
 
-	while (text.n > 0 && text.p[text.n - 1] != 0 && strchr(" \t\r\n", text.p[text.n - 1]))
-		text.n--;
+	text = trim_right(text);
 	der = malloc(text.n / 2 + 1);
 	if (!der)
 		return err_new(-ENOMEM);
@@ -270,6 +253,47 @@ static int add_hex(struct rtls_collateral *c, struct span text)
 					     : add_blob(c, text);
 	free(der);
 	return err_pass(r);
+}
+
+static int add_bundled(struct rtls_collateral *c, struct span s)
+{
+	if (s.p[0] == '{')
+		return add_json(c, trim_right(s));
+	if (s.p[0] == '-')
+		return add_pem(c, s);
+	return is_hex_der(s) ? add_hex(c, s) : add_der(c, s);
+}
+
+/*
+ * A bundle: an array, perhaps tagged, of byte or text strings; numbers in it, and tags of its
+ * elements (dates), are passed over. rats-tls writes the number as four bytes, whatever it is.
+ */
+static int add_bundle(struct rtls_collateral *c, struct span s, bool *is_bundle)
+{
+	struct cbor_item it;
+	struct span rest;
+	uint64_t n;
+	int r;
+
+	*is_bundle = false;
+	if (!cbor_take(&s, &it) || (it.major == CBOR_TAG && !cbor_take(&s, &it)) ||
+	    it.major != CBOR_ARRAY || it.value > COLLATERAL_ITEMS_MAX)
+		return 0;
+	rest = s;
+	for (n = it.value; n > 0; n -= it.major != CBOR_TAG)
+		if (!cbor_take_lax(&rest, &it) ||
+		    (it.major != CBOR_UINT && it.major != CBOR_BYTES && it.major != CBOR_TEXT &&
+		     it.major != CBOR_TAG))
+			return 0;
+	if (rest.n != 0)
+		return 0;
+	*is_bundle = true;
+	while (s.n > 0 && cbor_take_lax(&s, &it)) {
+		r = it.bytes.n > 0 ? add_bundled(c, it.bytes) : 0;
+		if (r < 0)
+			return err_pass(r);
+	}
+	return 0;
 }
 
 static int add_any(struct rtls_collateral *c, struct span s)
@@ -287,7 +311,7 @@ static int add_any(struct rtls_collateral *c, struct span s)
 		return err_pass(r);
 	if (s.n > 0 && memmem(s.p, s.n, "-----BEGIN ", 11))
 		return add_pem(c, s);
-	if (text.n > 4 && memcmp(text.p, "308", 3) == 0)
+	if (is_hex_der(text))
 		return add_hex(c, text);
 	return add_blob(c, s);
 }

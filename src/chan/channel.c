@@ -212,7 +212,7 @@ static void on_readable(struct chan *c)
 
 	for (int i = 0; i < READS; i++) {
 		n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
-		size = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
+		size = stream_bound(iov, &n_iov);
 		r = stream_readv(c->fd, iov, n_iov, &n);
 		if (r == STREAM_E_AGAIN)
 			return;

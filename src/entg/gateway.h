@@ -23,6 +23,8 @@ struct gateway_config {
 	char name[CONTROL_NAME_MAX + 1];
 	bool compat;
 	unsigned poll_us; /* for gateway_run() */
+	bool has_admin;
+	struct endpoint admin;
 	struct stream_options stream;
 	size_t n_connect, n_listen_gateways, n_listen_agents;
 	struct endpoint connect[GATEWAY_NEIGHBOURS_MAX];

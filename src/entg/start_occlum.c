@@ -9,6 +9,7 @@
  */
 #include "entg/start.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,8 @@ int start_options(int *argc, char ***argv)
 	static struct argfile file;
 	const char *wrong;
 
+	/* Every further arena of malloc() reserves 128 MiB, which an enclave has to have. */
+	(void)mallopt(M_ARENA_MAX, 1);
 	if (*argc > 1)
 		return refuse("argument", (*argv)[1], strlen((*argv)[1]));
 	for (char **e = environ; *e; e++)

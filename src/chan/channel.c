@@ -205,12 +205,12 @@ static bool take_batch(struct chan *c, size_t n)
 
 static void on_readable(struct chan *c)
 {
-	enum { READS = 2 /* then it is somebody else's turn */ };
+	enum { TURN = 2 * CHAN_RX_BUF /* bytes; then it is somebody else's turn */ };
 	struct iovec iov[2];
 	size_t n, size;
 	int n_iov, r;
 
-	for (int i = 0; i < READS; i++) {
+	for (size_t had = 0; had < TURN; had += n) {
 		n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
 		size = stream_bound(iov, &n_iov);
 		r = stream_readv(c->fd, iov, n_iov, &n);

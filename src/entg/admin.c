@@ -1,10 +1,18 @@
-/* The door for whoever runs the gateway; see admin.h. */
+/*
+ * The door for whoever runs the gateway; see admin.h.
+ *
+ * A visitor says a line, gets the answer and then the end of the stream, and goes; what else he
+ * says is read and thrown away meanwhile, because to close a socket with something unread in it
+ * would take the answer away from him. There are few places, and who has been there longest gives
+ * way.
+ */
 #include "entg/admin.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -16,16 +24,17 @@
 #include "io/stream.h"
 
 enum {
-	VISITORS_MAX = 4,    /* one who asks and a few who watch; the next waits in the backlog */
+	VISITORS_MAX = 4,    /* one who asks and a few who watch */
 	LINE_MAX_BYTES = 32, /* longer than any command */
-	VISIT_S = 5,	     /* to say a line, or to take the answer */
+	VISIT_S = 5,	     /* to say a line, to take the answer, to go */
 };
 
 struct visitor {
 	struct admin *a;
 	struct bufferevent *bev;
-	bool answered, drain;
-	LIST_ENTRY(visitor) link;
+	bool answered, heard; /* his line has its answer; all of it is sent */
+	bool drain, gone;     /* what he asked for is still to be done; he says no more */
+	TAILQ_ENTRY(visitor) link;
 };
 
 struct admin {
@@ -34,7 +43,7 @@ struct admin {
 	struct event *event;
 	int fd;
 	size_t n_visitors;
-	LIST_HEAD(, visitor) visitors;
+	TAILQ_HEAD(, visitor) visitors; /* in the order of their arrival */
 };
 
 const char *admin_parse(const char *text, struct endpoint *out)
@@ -55,13 +64,10 @@ const char *admin_parse(const char *text, struct endpoint *out)
 
 static void visitor_free(struct visitor *v)
 {
-	struct admin *a = v->a;
-
-	LIST_REMOVE(v, link);
-	bufferevent_free(v->bev);
+	TAILQ_REMOVE(&v->a->visitors, v, link);
+	v->a->n_visitors--;
+	bufferevent_free(v->bev); /* libevent puts it off if this is one of its callbacks */
 	free(v);
-	if (a->n_visitors-- == VISITORS_MAX && a->event)
-		event_add(a->event, NULL);
 }
 
 static void to_visitor(void *ctx, const char *line, size_t n)
@@ -92,17 +98,20 @@ static void answer(struct visitor *v, const char *command)
 	}
 }
 
+static void obey(struct visitor *v)
+{
+	if (!v->drain)
+		return;
+	v->drain = false;
+	log_info("stopping", "by=admin");
+	gateway_stop(v->a->g);
+}
+
 /* The visit is over, however it ended: what was asked for is done all the same. */
 static void leave(struct visitor *v)
 {
-	struct gateway *g = v->a->g;
-	bool drain = v->drain;
-
+	obey(v);
 	visitor_free(v);
-	if (drain) {
-		log_info("stopping", "by=admin");
-		gateway_stop(g);
-	}
 }
 
 static void on_line(struct bufferevent *bev, void *arg)
@@ -128,9 +137,14 @@ static void on_written(struct bufferevent *bev, void *arg)
 {
 	struct visitor *v = arg;
 
-	(void)bev;
-	if (v->answered)
+	if (!v->answered || v->heard)
+		return;
+	v->heard = true;
+	obey(v);
+	if (v->gone)
 		leave(v);
+	else
+		(void)shutdown(bufferevent_getfd(bev), SHUT_WR);
 }
 
 static void on_end(struct bufferevent *bev, short what, void *arg)
@@ -139,9 +153,9 @@ static void on_end(struct bufferevent *bev, short what, void *arg)
 
 	(void)bev;
 	/* One who has said everything may close that half, and still takes the answer. */
-	if (what & BEV_EVENT_EOF && v->answered)
-		return;
-	leave(v);
+	v->gone = true;
+	if (!(what & BEV_EVENT_EOF) || !v->answered || v->heard)
+		leave(v);
 }
 
 static void welcome(struct admin *a, int fd)
@@ -160,9 +174,10 @@ static void welcome(struct admin *a, int fd)
 		free(v);
 		return;
 	}
-	LIST_INSERT_HEAD(&a->visitors, v, link);
-	if (++a->n_visitors == VISITORS_MAX)
-		event_del(a->event);
+	if (a->n_visitors == VISITORS_MAX)
+		leave(TAILQ_FIRST(&a->visitors));
+	TAILQ_INSERT_TAIL(&a->visitors, v, link);
+	a->n_visitors++;
 	bufferevent_setcb(v->bev, on_line, on_written, on_end, v);
 	bufferevent_set_timeouts(v->bev, &limit, &limit);
 	bufferevent_setwatermark(v->bev, EV_READ, 0, LINE_MAX_BYTES);
@@ -193,7 +208,7 @@ int admin_new(struct event_base *base, const struct endpoint *on, struct gateway
 	if (!a)
 		return err_new(-ENOMEM);
 	*a = (struct admin){ .g = g, .base = base, .fd = -1 };
-	LIST_INIT(&a->visitors);
+	TAILQ_INIT(&a->visitors);
 	r = addr_parse(on->host, &addr) ? stream_listen(&addr, on->port, &plain, &a->fd) : -EINVAL;
 	if (r == 0) {
 		a->event = event_new(base, a->fd, EV_READ | EV_PERSIST, on_accept, a);
@@ -216,8 +231,7 @@ void admin_free(struct admin *a)
 		return;
 	if (a->event)
 		event_free(a->event);
-	a->event = NULL;
-	while ((v = LIST_FIRST(&a->visitors)))
+	while ((v = TAILQ_FIRST(&a->visitors)))
 		visitor_free(v);
 	stream_close(a->fd, 0);
 	free(a);

@@ -52,7 +52,7 @@ static int session_alloc(const struct rtls_session_config *config, struct rtls_s
 
 int rtls_session_new(const struct rtls_session_config *config, struct rtls_session **out)
 {
-	struct rtls_session *s;
+	struct rtls_session *s = NULL;
 	int r;
 
 	if (!out || !config_is_sane(config) || !config->identity)
@@ -74,7 +74,7 @@ int rtls_session_new(const struct rtls_session_config *config, struct rtls_sessi
 int session_new_established(const struct rtls_session_config *config,
 			    const struct handshake_result *result, struct rtls_session **out)
 {
-	struct rtls_session *s;
+	struct rtls_session *s = NULL;
 	int r;
 
 	if (!config_is_sane(config))

@@ -67,8 +67,10 @@ static int next_record(struct rtls_session *s, struct feed *f, struct span *out)
 		if (span_take(&f->in, total, out))
 			return 0;
 	}
-	if (!s->stash)
+	if (!s->stash) {
 		s->stash = malloc(SESSION_STASH);
+		s->n_stash = 0;
+	}
 	if (!s->stash) {
 		(void)session_fail(s, ALERT_INTERNAL_ERROR, "out of memory");
 		return err_new(-ENOMEM);

@@ -281,9 +281,10 @@ int rtls_session_new(const struct rtls_session_config *config, struct rtls_sessi
 void rtls_session_free(struct rtls_session *session); /* wipes its keys */
 
 /*
- * Takes bytes from the peer: *out_used of n (all of them, unless `plain` is full: then call again
- * with the rest), and writes *out_plain bytes of plaintext, at most plain_size, which must be at
- * least RTLS_RECORD_MAX. The bytes of `in` may be overwritten; `in` and `plain` must not overlap.
+ * Takes bytes from the peer: *out_used of n (all of them, unless `plain` is full or an event waits:
+ * see to that, then call again with the rest), and writes *out_plain bytes of plaintext, at most
+ * plain_size, which must be at least RTLS_RECORD_MAX. The bytes of `in` may be overwritten; `in`
+ * and `plain` must not overlap.
  * 0, or -EPROTO when the session has failed (drain the alert, then close); -ENOMEM. Plaintext is
  * given out only of records whose tag was right; on failure *out_plain counts what preceded it.
  */
@@ -317,7 +318,7 @@ const void *rtls_session_peer_certificate(const struct rtls_session *session, si
  * The 64 bytes of report data that session evidence of the role `of` in this session must carry:
  * SHA-512("ENG-attest-v1" || of || exporter(label of that role, 32) || SHA-384(SPKI of that role)
  * || nonce), see docs/wire.md 4.6. -EAGAIN before the handshake is done; -ENOENT when that side has
- * no certificate; -EINVAL.
+ * no certificate; -EINVAL; -ENOMEM.
  */
 int rtls_session_report_data(const struct rtls_session *session, enum rtls_role of,
 			     const void *nonce, size_t n, uint8_t out[64]);
@@ -329,6 +330,9 @@ int rtls_session_report_data(const struct rtls_session *session, enum rtls_role 
 bool rtls_policy_allowed_prefix(const struct rtls_policy *policy,
 				const struct rtls_verdict *verdict, size_t i,
 				uint8_t out_address[16], size_t *out_n, unsigned *out_prefix_len);
+/* The `name` of the alternative that accepted, or ""; lives as long as the policy. */
+const char *rtls_policy_accepted_as(const struct rtls_policy *policy,
+				    const struct rtls_verdict *verdict);
 /* Whether the alternative that accepted says `replace: true`: see rats-policy(5). */
 bool rtls_policy_may_replace(const struct rtls_policy *policy, const struct rtls_verdict *verdict);
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "chan/appraiser.h"
 #include "io/stream.h"
 
 void chan_step(struct chan *c, enum chan_event event)
@@ -37,26 +38,52 @@ static bool is_stranger(const struct chan *c)
 	return !c->dialled && (c->state == CHAN_HANDSHAKE || c->state == CHAN_APPRAISING);
 }
 
-/* Tells an eng/1 peer why, if that still fits into its socket. */
+static uint32_t notice_code(enum chan_reason why)
+{
+	switch (why) {
+	case CHAN_R_PREFIX_TAKEN:
+	case CHAN_R_DENIED:
+		return CONTROL_CODE_PREFIX;
+	case CHAN_R_LIMIT:
+	case CHAN_R_CROWDED:
+		return CONTROL_CODE_LIMIT;
+	case CHAN_R_DEAD:
+	case CHAN_R_SILENT:
+	case CHAN_R_NO_EVIDENCE:
+	case CHAN_R_NOT_ACCEPTED:
+		return CONTROL_CODE_TIMEOUT;
+	case CHAN_R_UNTRUSTED:
+		return CONTROL_CODE_POLICY;
+	default:
+		return CONTROL_CODE_PROTOCOL;
+	}
+}
+
+/*
+ * Tells an eng/1 peer why, if that still fits into its socket. Of what the policy holds against it
+ * a stranger learns nothing but that it does.
+ */
 static void say_why(struct chan *c, enum chan_reason why)
 {
-	struct control_notice notice = { .code = CONTROL_CODE_PROTOCOL };
+	struct control_notice notice = { .code = notice_code(why) };
 	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
 	struct iovec iov = { buf, 0 };
 	size_t sent;
 
-	if (c->fd < 0 || c->peer.version == 0 || c->txq.n > 0 || why == CHAN_R_EOF ||
-	    why == CHAN_R_IO || why == CHAN_R_GOAWAY || why == CHAN_R_ERROR || why == CHAN_R_STOP)
+	if (c->fd < 0 || c->txq.n > 0 || c->pending)
 		return;
-	if (why == CHAN_R_PREFIX_TAKEN)
-		notice.code = CONTROL_CODE_PREFIX;
-	if (why == CHAN_R_LIMIT)
-		notice.code = CONTROL_CODE_LIMIT;
-	if (why == CHAN_R_DEAD || why == CHAN_R_SILENT)
-		notice.code = CONTROL_CODE_TIMEOUT;
+	if (c->peer.version == 0 || why == CHAN_R_EOF || why == CHAN_R_IO || why == CHAN_R_GOAWAY ||
+	    why == CHAN_R_ERROR || why == CHAN_R_STOP || why == CHAN_R_HANDSHAKE) {
+		if (c->tls)
+			tls_farewell(c, SPAN(NULL, 0));
+		return;
+	}
 	snprintf(notice.text, sizeof(notice.text), "%s", chan_reason_word(why));
-	if (control_put_notice(FRAME_ERROR, &notice, buf, sizeof(buf), &iov.iov_len) == 0 &&
-	    stream_sendv(c->fd, &iov, 1, &sent) < 0)
+	if (control_put_notice(FRAME_ERROR, &notice, buf, sizeof(buf), &iov.iov_len) != 0)
+		return;
+	if (c->tls)
+		tls_farewell(c, SPAN(buf, iov.iov_len));
+	else if (stream_sendv(c->fd, &iov, 1, &sent) < 0)
 		return; /* it will see the connection close */
 }
 
@@ -99,6 +126,7 @@ void chan_close_detail(struct chan *c, enum chan_reason why, const char *detail)
 	if (c->ev_write)
 		event_free(c->ev_write);
 	c->ev_read = c->ev_write = NULL;
+	attestation_free(c); /* nobody waits for a verdict any more */
 	/* What a dead or hostile peer has not taken must not stay behind in the kernel. */
 	stream_close(c->fd, why == CHAN_R_DEAD || why == CHAN_R_STUCK || why == CHAN_R_CROWDED);
 	c->fd = -1;
@@ -116,8 +144,11 @@ void chan_close(struct chan *c, enum chan_reason why)
 
 static void chan_free(struct chan *c)
 {
+	attestation_free(c);
+	rtls_session_free(c->tls);
 	rx_deinit(&c->rx);
 	queue_deinit(&c->txq);
+	free(c->pending);
 	free(c);
 }
 
@@ -144,7 +175,21 @@ void chan_say_hello(struct chan *c)
 	chan_send_control(c, buf, n);
 }
 
-void chan_open(struct chan *c, enum chan_protocol protocol)
+static void log_open(const struct chan *c)
+{
+	const struct appraisal *v = chan_appraisal(c);
+
+	log_info(
+		"peer-open",
+		"peer=%s proto=%s transport=%s attested=%s identity=%s tee=%s gso=%s cipher=\"%s\"",
+		c->name, c->protocol == CHAN_PROTOCOL_V0 ? "v0" : "eng/1",
+		c->tls ? "rats-tls" : "tcp-plaintext", v ? "yes" : "no",
+		v && v->name[0] ? v->name : "-", v ? v->tee : "-",
+		chan_features(c) & CONTROL_FEATURE_GSO ? "yes" : "no",
+		c->tls ? rtls_session_cipher(c->tls) : "none");
+}
+
+void chan_open(struct chan *c, enum chan_event event, enum chan_protocol protocol)
 {
 	enum chan_reason why;
 
@@ -152,7 +197,7 @@ void chan_open(struct chan *c, enum chan_protocol protocol)
 		return;
 	c->protocol = protocol;
 	c->heard_ms = c->ping_ms = clock_now_ms();
-	chan_step(c, CHAN_EV_PLAIN_PEER);
+	chan_step(c, event);
 	if (c->state != CHAN_OPEN)
 		return;
 	why = c->cfg.handler->open(c->cfg.owner, c);
@@ -161,9 +206,7 @@ void chan_open(struct chan *c, enum chan_protocol protocol)
 		return;
 	}
 	c->was_open = true;
-	log_info("peer-open", "peer=%s proto=%s transport=tcp attested=no gso=%s", c->name,
-		 protocol == CHAN_PROTOCOL_V0 ? "v0" : "eng/1",
-		 chan_features(c) & CONTROL_FEATURE_GSO ? "yes" : "no");
+	log_open(c);
 }
 
 static enum chan_reason framing_reason(struct chan *c, int r, const struct rx_batch *b)
@@ -177,30 +220,35 @@ static enum chan_reason framing_reason(struct chan *c, int r, const struct rx_ba
 	return CHAN_R_LONG_FRAME;
 }
 
-/* One read's worth of frames; false when the channel is closed. */
-static bool take_batch(struct chan *c, size_t n)
+bool chan_take_batch(struct chan *c, struct rx_batch *batch)
 {
 	enum chan_reason why = CHAN_OK;
 	struct span frame, body;
-	struct rx_batch batch;
 	int r = FRAME_E_MORE;
 
-	rx_received(&c->rx, c->loop->rxbuf + RX_HEADROOM, n, &batch);
 	while (c->state != CHAN_CLOSED && why == CHAN_OK &&
-	       (r = rx_next(&batch, &frame, &body)) == 0)
+	       (r = rx_next(batch, &frame, &body)) == 0)
 		why = chan_frame(c, frame, body);
 	c->cfg.handler->batch_end(c->cfg.owner, c); /* what came before the offence is delivered */
 	if (c->state == CHAN_CLOSED)
 		return false;
 	if (why == CHAN_OK && r != FRAME_E_MORE)
-		why = framing_reason(c, r, &batch);
-	if (why == CHAN_OK && rx_end(&c->rx, &batch) != 0)
+		why = framing_reason(c, r, batch);
+	if (why == CHAN_OK && rx_end(&c->rx, batch) != 0)
 		why = CHAN_R_MEMORY;
 	if (why != CHAN_OK) {
 		chan_close(c, why);
 		return false;
 	}
 	return true;
+}
+
+static bool plain_received(struct chan *c, size_t n)
+{
+	struct rx_batch batch;
+
+	rx_received(&c->rx, c->loop->rxbuf + RX_HEADROOM, n, &batch);
+	return chan_take_batch(c, &batch);
 }
 
 static void on_readable(struct chan *c)
@@ -211,7 +259,11 @@ static void on_readable(struct chan *c)
 	int n_iov, r;
 
 	for (int i = 0; i < READS; i++) {
-		n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
+		n_iov = 1;
+		if (c->tls)
+			iov[0] = (struct iovec){ c->loop->sealed_in, CHAN_RX_BUF };
+		else
+			n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
 		size = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
 		r = stream_readv(c->fd, iov, n_iov, &n);
 		if (r == STREAM_E_AGAIN)
@@ -224,7 +276,7 @@ static void on_readable(struct chan *c)
 		c->heard_ms = clock_now_ms();
 		c->stats.reads++;
 		c->stats.bytes_in += n;
-		if (!take_batch(c, n) || n < size)
+		if (!(c->tls ? tls_received(c, n) : plain_received(c, n)) || n < size)
 			return;
 	}
 }
@@ -240,8 +292,10 @@ static void on_connected(struct chan *c)
 	}
 	chan_step(c, CHAN_EV_CONNECTED);
 	event_add(c->ev_read, NULL);
-	if (c->cfg.compat)
-		chan_open(c, CHAN_PROTOCOL_V0);
+	if (c->tls)
+		(void)tls_talk(c);
+	else if (c->cfg.compat)
+		chan_open(c, CHAN_EV_PLAIN_PEER, CHAN_PROTOCOL_V0);
 	else
 		chan_say_hello(c);
 }
@@ -292,6 +346,17 @@ static int chan_new_take_fd(struct chan_loop *l, const struct chan_config *cfg, 
 	return 0;
 }
 
+/* Once it is known who dialled: rats-tls unless the configuration said tcp://. */
+static void secure(struct chan *c)
+{
+	if (c->cfg.plain || c->state == CHAN_CLOSED)
+		return;
+	if (!c->cfg.trust || !c->cfg.trust->identity)
+		chan_close_detail(c, CHAN_R_UNTRUSTED, "no key and no policy for this link");
+	else if (tls_start(c) < 0)
+		chan_close(c, CHAN_R_MEMORY);
+}
+
 int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int fd,
 			const struct addr *peer, uint16_t port, struct chan **out)
 {
@@ -301,7 +366,8 @@ int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	if (r < 0)
 		return err_pass(r);
 	chan_step(*out, CHAN_EV_ACCEPT);
-	if (event_add((*out)->ev_read, NULL) < 0)
+	secure(*out);
+	if ((*out)->state != CHAN_CLOSED && event_add((*out)->ev_read, NULL) < 0)
 		chan_close(*out, CHAN_R_MEMORY);
 	return 0;
 }
@@ -319,7 +385,8 @@ int chan_connect(struct chan_loop *l, const struct chan_config *cfg, const struc
 		return err_pass(r);
 	(*out)->dialled = true;
 	chan_step(*out, CHAN_EV_CONNECT);
-	if (event_add((*out)->ev_write, NULL) < 0)
+	secure(*out);
+	if ((*out)->state != CHAN_CLOSED && event_add((*out)->ev_write, NULL) < 0)
 		chan_close(*out, CHAN_R_MEMORY);
 	return 0;
 }
@@ -340,16 +407,20 @@ void chan_tick(struct chan *c, uint64_t now_ms)
 {
 	bool open = c->state == CHAN_OPEN;
 
+	if (c->att && (open || c->state == CHAN_APPRAISING))
+		attestation_tick(c, now_ms);
+	if (c->state == CHAN_CLOSED)
+		return;
 	if (c->state == CHAN_DRAINING && now_ms - c->drain_ms >= CHAN_DRAIN_MS)
 		chan_close(c, CHAN_R_STOP);
 	else if (c->state == CHAN_CONNECTING && now_ms - c->born_ms >= CHAN_CONNECT_MS)
 		chan_close_detail(c, CHAN_R_CONNECT, "no answer");
-	else if (!open && now_ms - c->born_ms >= CHAN_HANDSHAKE_MS)
+	else if (!open && c->state != CHAN_APPRAISING && now_ms - c->born_ms >= CHAN_HANDSHAKE_MS)
 		chan_close(c, CHAN_R_SILENT);
 	else if (c->state == CHAN_HANDSHAKE && c->cfg.compat && c->cfg.plain &&
 		 c->stats.bytes_in == 0 && now_ms - c->born_ms >= CHAN_COMPAT_SILENCE_MS)
-		chan_open(c, CHAN_PROTOCOL_V0);
-	else if (open && c->txq.n > 0 && now_ms - c->moved_ms >= CHAN_STUCK_MS)
+		chan_open(c, CHAN_EV_PLAIN_PEER, CHAN_PROTOCOL_V0);
+	else if (open && chan_is_blocked(c) && now_ms - c->moved_ms >= CHAN_STUCK_MS)
 		chan_close(c, CHAN_R_STUCK);
 	else if (open && c->protocol == CHAN_PROTOCOL_ENG1 && now_ms - c->heard_ms >= CHAN_DEAD_MS)
 		chan_close(c, CHAN_R_DEAD);
@@ -378,7 +449,7 @@ void chan_drain(struct chan *c)
 		return;
 	c->drain_ms = clock_now_ms();
 	chan_step(c, CHAN_EV_DRAIN);
-	if (c->txq.n == 0)
+	if (!chan_is_blocked(c))
 		chan_close(c, CHAN_R_STOP);
 }
 

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <sys/uio.h>
 
+#include <rats_tls.h>
+
 #include "base/addr.h"
 #include "base/queue.h"
 #include "chan/state.h"
@@ -24,9 +26,12 @@
 #include "wire/gso.h"
 #include "wire/ip.h"
 
+struct appraisal;
+struct appraiser;
 struct chan;
 struct chan_loop;
 struct event_base;
+struct prover;
 struct stream_options;
 
 enum {
@@ -36,7 +41,12 @@ enum {
 	CHAN_TXQ_BUDGET = 64 * 1024 * 1024, /* bytes queued for all of them (queue.h) */
 	CHAN_CONTROL_RESERVE = 32 * 1024,   /* of a queue that packets leave to control frames */
 	CHAN_CONNECT_MS = 3000, /* then the next address: a fresh SYN beats a late retransmission */
-	CHAN_HANDSHAKE_MS = 10000,     /* to introduce oneself */
+	CHAN_HANDSHAKE_MS = 10000,  /* to introduce oneself */
+	CHAN_EVIDENCE_MS = 30000,   /* to answer a CHALLENGE: a fresh enclave takes ten seconds */
+	CHAN_SEAL_BUF = 128 * 1024, /* bytes encrypted at once; what a blocked socket leaves of it
+				       stays with the channel */
+	CHAN_UNTRUSTED_MAX = 2 * FRAME_MAX, /* bytes from and to a peer before it is trusted: two
+					       HELLOs and the largest EVIDENCE */
 	CHAN_COMPAT_SILENCE_MS = 1000, /* after which --compat takes a silent peer for a v0 one */
 	CHAN_PING_MS = 5000,
 	CHAN_DEAD_MS = 13000,  /* nothing heard: with the 1 s tick, noticed within 15 s */
@@ -77,7 +87,17 @@ enum chan_reason {
 	CHAN_R_PREFIX_MISSING, /* an agent without any prefix */
 	CHAN_R_SOURCE,	       /* a packet from an address that the peer does not own */
 	CHAN_R_ROUTES,	       /* ROUTES from an agent, or of a gateway for what it may not have */
-	CHAN_R_UNTRUSTED,      /* no verdict TRUSTED */
+	CHAN_R_UNTRUSTED,      /* no verdict TRUSTED; the check that failed is logged with it */
+	CHAN_R_NO_EVIDENCE,    /* did not answer a CHALLENGE in time */
+	CHAN_R_NOT_ACCEPTED,   /* did not say in time that it accepts us */
+	CHAN_R_EVIDENCE,       /* unasked for, for another challenge, or twice */
+	CHAN_R_CHALLENGE,      /* a second CHALLENGE before the first was answered, or on tcp:// */
+	CHAN_R_ACCEPT,	       /* ACCEPT twice */
+	CHAN_R_EARLY,	       /* a frame that must wait until both sides have accepted */
+	CHAN_R_CANNOT_PROVE,   /* challenged, but this side has no attester, or it fails */
+	CHAN_R_HANDSHAKE,      /* TLS: not accepted, or broken */
+	CHAN_R_DENIED,	       /* a prefix that the policy does not grant to this identity */
+	CHAN_R_REGRANTED,      /* what it may own has changed: it is to introduce itself anew */
 	CHAN_R_MEMORY,
 	CHAN_R_PACKET, /* first of the GSO_E_* and IP_E_* values, whose words gso_reason() has */
 	CHAN_R_END = CHAN_R_PACKET + 64,
@@ -125,10 +145,25 @@ struct chan_handler {
 	enum chan_reason (*routes)(void *owner, struct chan *c, const struct control_routes *r);
 	/* No more packets for now: what was borrowed must be used up. */
 	void (*batch_end)(void *owner, struct chan *c);
+	/*
+	 * The peer was judged anew, by new evidence or a new policy, and is still trusted; what it
+	 * may own may have changed.
+	 */
+	enum chan_reason (*reattested)(void *owner, struct chan *c, bool grants_changed);
 	/* What was queued is sent. */
 	void (*writable)(void *owner, struct chan *c);
 	/* Closed, and freed when this returns; also for channels that never were open. */
 	void (*closed)(void *owner, struct chan *c, enum chan_reason why);
+};
+
+/* What rats-tls links of one kind prove and demand. Zero-initialised nobody is trusted. */
+struct chan_trust {
+	const struct rtls_identity *identity; /* this process's key and certificate */
+	struct prover *prover;		      /* makes this side's evidence; NULL: there is none */
+	struct appraiser *appraiser;	      /* judges the peer's; NULL: nobody can */
+	bool unattested; /* the local configuration says in words that these peers need no proof */
+	unsigned reattest_s;	    /* how often an open peer is challenged again; 0: never */
+	const char *cipher_backend; /* rats_session(3); NULL: the fastest */
 };
 
 struct chan_config {
@@ -137,6 +172,7 @@ struct chan_config {
 	enum control_role expect; /* the role the peer must have */
 	bool plain;  /* tcp:// by local configuration: the only way to OPEN without a verdict */
 	bool compat; /* v0: say nothing first, and take a silent peer for a v0 one */
+	const struct chan_trust *trust; /* borrowed for ever; unless plain */
 };
 
 /* own: what HELLO says; copied. base: borrowed. 0 or -errno. */
@@ -155,6 +191,8 @@ void chan_loop_run(struct chan_loop *l, unsigned poll_us);
 /* Closes every channel: open ones get GOAWAY and CHAN_DRAIN_MS to take what is queued. */
 void chan_loop_drain(struct chan_loop *l);
 size_t chan_loop_count(const struct chan_loop *l);
+/* The appraiser of this trust has a new policy: whom it refuses is closed. */
+void chan_loop_reappraise(struct chan_loop *l, const struct chan_trust *trust);
 size_t chan_loop_strangers(const struct chan_loop *l); /* accepted, not open */
 void chan_loop_evict_stranger(struct chan_loop *l);    /* the one that has waited longest */
 void chan_loop_print(const struct chan_loop *l);       /* counters of every channel, to the log */
@@ -186,6 +224,13 @@ enum control_role chan_role(const struct chan *c);	     /* the peer's (expected)
 const struct control_hello *chan_peer(const struct chan *c); /* eng/1: its HELLO; v0: empty */
 uint32_t chan_features(const struct chan *c);		     /* what the peer takes */
 const char *chan_name(const struct chan *c); /* "192.0.2.1:4711" or with its node name, for logs */
+/* The verdict on the peer's evidence; NULL: it was asked for none. */
+const struct appraisal *chan_appraisal(const struct chan *c);
+/*
+ * Whether the policy lets this peer own the prefix. A peer that was asked for no evidence may own
+ * what nobody else does: first come, first served.
+ */
+bool chan_may_own(const struct chan *c, const struct prefix *p);
 const struct chan_stats *chan_stats(const struct chan *c);
 void *chan_data(const struct chan *c); /* the owner's pointer for this channel, NULL at first */
 void chan_set_data(struct chan *c, void *data);

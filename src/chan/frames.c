@@ -35,11 +35,16 @@ static enum chan_reason on_hello(struct chan *c, struct span body)
 		snprintf(c->name + used, sizeof(c->name) - used, "(%s)", h.name);
 	if (!c->dialled)
 		chan_say_hello(c);
-	if (!c->cfg.plain) {
-		chan_step(c, CHAN_EV_HELLO); /* APPRAISING: its evidence comes next */
+	if (c->cfg.plain) {
+		chan_open(c, CHAN_EV_PLAIN_PEER, CHAN_PROTOCOL_ENG1);
 		return CHAN_OK;
 	}
-	chan_open(c, CHAN_PROTOCOL_ENG1);
+	if (!c->dialled)
+		attestation_challenge(c);
+	if (c->state != CHAN_CLOSED)
+		chan_step(c, CHAN_EV_HELLO); /* APPRAISING: its evidence comes next */
+	if (c->state == CHAN_APPRAISING)
+		attestation_begin(c);
 	return CHAN_OK;
 }
 
@@ -76,7 +81,7 @@ static enum chan_reason on_first(struct chan *c, enum frame_type type, struct sp
 	r = ip_parse(body, &ignored);
 	if (r != 0)
 		return CHAN_R_PACKET + r;
-	chan_open(c, CHAN_PROTOCOL_V0);
+	chan_open(c, CHAN_EV_PLAIN_PEER, CHAN_PROTOCOL_V0);
 	return c->state == CHAN_OPEN ? on_packet(c, frame, body, false) : CHAN_OK;
 }
 
@@ -145,6 +150,8 @@ static enum chan_reason on_open(struct chan *c, enum frame_type type, struct spa
 		return type == FRAME_HELLO ? CHAN_R_HELLO_AGAIN : CHAN_R_FRAME_TYPE;
 	if (type == FRAME_PACKET_GSO)
 		return on_packet(c, frame, body, true);
+	if (type == FRAME_EVIDENCE)
+		return attestation_frame(c, type, body);
 	if (body.n > FRAME_CONTROL_MAX)
 		return CHAN_R_CONTROL;
 	switch (type) {
@@ -159,8 +166,36 @@ static enum chan_reason on_open(struct chan *c, enum frame_type type, struct spa
 		return on_notice(c, type, body);
 	case FRAME_HELLO:
 		return CHAN_R_HELLO_AGAIN;
-	default: /* EVIDENCE has its place in APPRAISING */
+	case FRAME_CHALLENGE:
+	case FRAME_ACCEPT:
+		return attestation_frame(c, type, body);
+	default:
 		return CHAN_R_FRAME_TYPE;
+	}
+}
+
+/* Both have said HELLO over TLS, and at least one does not trust the other yet. */
+static enum chan_reason on_appraising(struct chan *c, enum frame_type type, struct span body)
+{
+	switch (type) {
+	case FRAME_CHALLENGE:
+	case FRAME_EVIDENCE:
+	case FRAME_ACCEPT:
+		return attestation_frame(c, type, body);
+	case FRAME_GOAWAY:
+	case FRAME_ERROR:
+		return on_notice(c, type, body);
+	case FRAME_HELLO:
+		return CHAN_R_HELLO_AGAIN;
+	case FRAME_NONE:
+		return CHAN_R_FRAME_TYPE;
+	case FRAME_PACKET:
+		if (c->peer.version != 0)
+			return CHAN_R_EARLY;
+		chan_count_drop(c, CHAN_DROP_DOWN); /* v0 has no way to say that it must wait */
+		return CHAN_OK;
+	default:
+		return CHAN_R_EARLY;
 	}
 }
 
@@ -175,11 +210,13 @@ enum chan_reason chan_frame(struct chan *c, struct span frame, struct span body)
 		if (c->dialled && type == FRAME_ERROR)
 			return on_notice(c, type, body);
 		return on_first(c, type, frame, body);
+	case CHAN_APPRAISING:
+		return on_appraising(c, type, body);
 	case CHAN_OPEN:
 		return on_open(c, type, frame, body);
 	case CHAN_DRAINING:
 		return CHAN_OK; /* we are leaving: nobody takes it any more */
-	default: /* APPRAISING without an appraiser: nothing may come, nothing is trusted */
+	default:
 		return CHAN_R_UNTRUSTED;
 	}
 }

@@ -21,7 +21,10 @@ struct chan_loop {
 	size_t n_live, n_strangers;
 	struct queue_budget budget;
 	struct log_limit stranger_log, peer_log;
-	uint8_t *rxbuf;	    /* RX_HEADROOM, then CHAN_RX_BUF bytes */
+	uint8_t *rxbuf; /* RX_HEADROOM, then CHAN_RX_BUF bytes */
+	/* Made for the first rats-tls channel: CHAN_RX_BUF bytes as received, CHAN_SEAL_BUF to
+	 * send. */
+	uint8_t *sealed_in, *sealed_out;
 	uint64_t n_packets; /* moved by any channel, either way: traffic is going on */
 };
 
@@ -38,6 +41,11 @@ struct chan {
 	struct event *ev_read, *ev_write;
 	struct rx rx;
 	struct queue txq;
+	struct rtls_session *tls; /* NULL: tcp:// */
+	struct attestation *att;  /* NULL: tcp:// */
+	/* Encrypted, and not taken by the socket yet: goes before all else. NULL: nothing. */
+	uint8_t *pending;
+	size_t pending_at, pending_n;
 	uint64_t born_ms, heard_ms, ping_ms, moved_ms, drain_ms;
 	uint64_t ping_token; /* of the PING under way; 0 = none */
 	struct control_hello peer;
@@ -51,12 +59,43 @@ struct chan {
 void chan_step(struct chan *c, enum chan_event event);
 void chan_close_detail(struct chan *c, enum chan_reason why, const char *detail);
 void chan_say_hello(struct chan *c);
-/* The peer is known (and, on tcp://, allowed by configuration): OPEN and the owner's turn. */
-void chan_open(struct chan *c, enum chan_protocol protocol);
+/*
+ * The peer is known, and trusted for the reason that the event says (PLAIN_PEER or TRUSTED): OPEN
+ * and the owner's turn.
+ */
+void chan_open(struct chan *c, enum chan_event event, enum chan_protocol protocol);
 /* frames.c: one frame in the channel's present state. CHAN_OK or why to close. */
 enum chan_reason chan_frame(struct chan *c, struct span frame, struct span body);
 /* transmit.c */
 void chan_flush(struct chan *c);
+void chan_flush_soon(struct chan *c); /* when the socket takes more */
+/* Encrypted bytes: what the socket does not take becomes `pending`. False: the channel is closed.
+ */
+bool chan_send_sealed(struct chan *c, const uint8_t *bytes, size_t n);
+
+/* tls.c: a channel's TLS session. */
+MUST_USE int tls_start(struct chan *c); /* 0 or -errno */
+/* n bytes have come into loop->sealed_in. False: the channel is closed. */
+bool tls_received(struct chan *c, size_t n);
+/* What the session itself has to say goes out. False: the channel is closed. */
+bool tls_talk(struct chan *c);
+/* Encrypts and sends from offset 0 on; *out_taken bytes are on their way. False: closed. */
+bool tls_send(struct chan *c, const struct iovec *iov, int n_iov, size_t *out_taken);
+/* The last words: a frame (may be empty), and that nothing more comes. Best effort. */
+void tls_farewell(struct chan *c, struct span frame);
+/* channel.c: one batch of plaintext; see rx_room(). False: the channel is closed. */
+bool chan_take_batch(struct chan *c, struct rx_batch *batch);
+
+/* attestation.c: evidence of both sides, on a rats-tls channel. */
+MUST_USE int attestation_new(struct chan *c); /* 0 or -ENOMEM */
+void attestation_free(struct chan *c);
+void attestation_challenge(struct chan *c);   /* right behind our HELLO */
+void attestation_begin(struct chan *c);	      /* APPRAISING: both HELLOs are there */
+void attestation_certificate(struct chan *c); /* APPRAISING: a v0 peer, by its certificate */
+enum chan_reason attestation_frame(struct chan *c, enum frame_type type, struct span body);
+void attestation_tick(struct chan *c, uint64_t now_ms);
+void attestation_reappraise(struct chan *c);
+void chan_print_peer(const struct chan *c, uint64_t now_ms); /* who it is, to the log */
 /* For the loop: time passes; this side stops; what was closed is freed. */
 void chan_tick(struct chan *c, uint64_t now_ms);
 void chan_drain(struct chan *c);

@@ -61,6 +61,8 @@ void chan_loop_free(struct chan_loop *l)
 	if (l->reaper)
 		event_free(l->reaper);
 	free(l->rxbuf);
+	free(l->sealed_in);
+	free(l->sealed_out);
 	free(l);
 }
 
@@ -124,6 +126,17 @@ void chan_loop_drain(struct chan_loop *l)
 	}
 }
 
+void chan_loop_reappraise(struct chan_loop *l, const struct chan_trust *trust)
+{
+	struct chan *c, *next;
+
+	for (c = TAILQ_FIRST(&l->live); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->cfg.trust == trust)
+			attestation_reappraise(c);
+	}
+}
+
 size_t chan_loop_count(const struct chan_loop *l)
 {
 	return l->n_live + !TAILQ_EMPTY(&l->dead);
@@ -176,8 +189,11 @@ void chan_loop_print(const struct chan_loop *l)
 {
 	const struct chan *c;
 
-	TAILQ_FOREACH (c, &l->live, link)
+	TAILQ_FOREACH (c, &l->live, link) {
 		print_one(c);
+		if (c->state == CHAN_OPEN)
+			chan_print_peer(c, clock_now_ms());
+	}
 	log_info("counter-total", "peers=%zu strangers=%zu queue_budget_used=%zu", l->n_live,
 		 l->n_strangers, l->budget.used);
 }
@@ -213,6 +229,16 @@ const char *chan_reason_word(enum chan_reason r)
 		[CHAN_R_SOURCE] = "source-not-owned",
 		[CHAN_R_ROUTES] = "routes-not-allowed",
 		[CHAN_R_UNTRUSTED] = "untrusted",
+		[CHAN_R_NO_EVIDENCE] = "no-evidence",
+		[CHAN_R_NOT_ACCEPTED] = "not-accepted",
+		[CHAN_R_EVIDENCE] = "evidence-unexpected",
+		[CHAN_R_CHALLENGE] = "challenge-unexpected",
+		[CHAN_R_ACCEPT] = "accept-unexpected",
+		[CHAN_R_EARLY] = "too-early",
+		[CHAN_R_CANNOT_PROVE] = "cannot-prove",
+		[CHAN_R_HANDSHAKE] = "tls-handshake",
+		[CHAN_R_DENIED] = "prefix-not-granted",
+		[CHAN_R_REGRANTED] = "grants-changed",
 		[CHAN_R_MEMORY] = "out-of-memory",
 	};
 

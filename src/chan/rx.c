@@ -54,6 +54,30 @@ void rx_received(struct rx *rx, uint8_t *buf, size_t n, struct rx_batch *out)
 	rx->have = 0;
 }
 
+uint8_t *rx_room(const struct rx *rx, uint8_t *buf, size_t size, size_t least, size_t *out_size)
+{
+	if (rx->have < FRAME_HEAD || rx->total - rx->have < least) {
+		*out_size = size;
+		return buf;
+	}
+	*out_size = rx->total - rx->have;
+	return rx->stash + rx->have;
+}
+
+void rx_filled(struct rx *rx, uint8_t *buf, const uint8_t *room, size_t n, struct rx_batch *out)
+{
+	size_t fill = 0;
+
+	if (room == buf && rx->have >= FRAME_HEAD) { /* the rest of a frame, and what follows it */
+		fill = n < rx->total - rx->have ? n : rx->total - rx->have;
+		memcpy(rx->stash + rx->have, buf, fill);
+		rx->moved += fill;
+	}
+	rx_received(rx, buf, n, out);
+	/* rx_received() takes what completes the frame for bytes that are not in the buffer. */
+	out->rest.p += fill;
+}
+
 int rx_next(struct rx_batch *b, struct span *out_frame, struct span *out_body)
 {
 	struct span *from = b->first.n > 0 ? &b->first : &b->rest;

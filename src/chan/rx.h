@@ -39,6 +39,13 @@ void rx_trim(struct rx *rx); /* gives the stash back if it is empty */
 int rx_iov(const struct rx *rx, uint8_t *buf, size_t size, struct iovec out[2]);
 /* n bytes were read into the iovecs of rx_iov(). */
 void rx_received(struct rx *rx, uint8_t *buf, size_t n, struct rx_batch *out);
+/*
+ * The same for a stream that is decrypted: into one place at a time, which has room for `least`
+ * bytes. rx_room() says where: right behind the incomplete frame if so much of it is missing, else
+ * in the shared buffer; *out_size is the room there. rx_filled() then tells that n bytes were put.
+ */
+uint8_t *rx_room(const struct rx *rx, uint8_t *buf, size_t size, size_t least, size_t *out_size);
+void rx_filled(struct rx *rx, uint8_t *buf, const uint8_t *room, size_t n, struct rx_batch *out);
 /* The next frame, with and without its head, borrowed until rx_end(). 0 or FRAME_E_*. */
 MUST_USE int rx_next(struct rx_batch *b, struct span *out_frame, struct span *out_body);
 /* After FRAME_E_MORE: keeps what is left. 0 or -ENOMEM. */

@@ -22,11 +22,12 @@ enum chan_state {
 };
 
 enum chan_event {
-	CHAN_EV_CLOSE = 0, /* never in the table: closes from everywhere */
-	CHAN_EV_CONNECT,   /* we dial */
-	CHAN_EV_ACCEPT,	   /* somebody dialled us */
-	CHAN_EV_CONNECTED, /* TCP is up */
-	CHAN_EV_HELLO,	   /* the peer of a rats-tls link introduced itself: its evidence is next */
+	CHAN_EV_CLOSE = 0,  /* never in the table: closes from everywhere */
+	CHAN_EV_CONNECT,    /* we dial */
+	CHAN_EV_ACCEPT,	    /* somebody dialled us */
+	CHAN_EV_CONNECTED,  /* TCP is up */
+	CHAN_EV_HELLO,	    /* the peer of a rats-tls link introduced itself, by HELLO or, in v0,
+			       by its certificate: its evidence is next */
 	CHAN_EV_PLAIN_PEER, /* the peer of a link that the configuration names tcp:// introduced
 			       itself */
 	CHAN_EV_TRUSTED,    /* the verifier said so */

@@ -8,6 +8,7 @@
  */
 #include "chan/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -28,7 +29,62 @@ void chan_count_drop(struct chan *c, enum chan_drop why)
 
 bool chan_is_blocked(const struct chan *c)
 {
-	return c->txq.n > 0;
+	return c->txq.n > 0 || c->pending;
+}
+
+/* Keeps what a socket did not take of encrypted bytes: nothing else can go before it. */
+static bool keep_pending(struct chan *c, const uint8_t *bytes, size_t n)
+{
+	c->pending = malloc(n);
+	if (!c->pending) {
+		chan_close(c, CHAN_R_MEMORY);
+		return false;
+	}
+	memcpy(c->pending, bytes, n);
+	c->pending_at = 0;
+	c->pending_n = n;
+	chan_flush_soon(c);
+	return true;
+}
+
+bool chan_send_sealed(struct chan *c, const uint8_t *bytes, size_t n)
+{
+	struct iovec iov = { (void *)(uintptr_t)bytes, n };
+	size_t sent = 0;
+	int r;
+
+	r = stream_sendv(c->fd, &iov, 1, &sent);
+	if (r < 0) {
+		chan_close_detail(c, CHAN_R_IO, err_text(r));
+		return false;
+	}
+	if (r == 0)
+		count_sent(c, sent);
+	return sent == n || keep_pending(c, bytes + sent, n - sent);
+}
+
+/* True when nothing is pending any more. */
+static bool flush_pending(struct chan *c)
+{
+	struct iovec iov = { c->pending + c->pending_at, c->pending_n - c->pending_at };
+	size_t sent = 0;
+	int r;
+
+	if (!c->pending)
+		return true;
+	r = stream_sendv(c->fd, &iov, 1, &sent);
+	if (r < 0) {
+		chan_close_detail(c, CHAN_R_IO, err_text(r));
+		return false;
+	}
+	if (r == 0)
+		count_sent(c, sent);
+	c->pending_at += sent;
+	if (c->pending_at < c->pending_n)
+		return false;
+	free(c->pending);
+	c->pending = NULL;
+	return true;
 }
 
 /* Sends and says how much went; false if the channel had to be closed. */
@@ -37,6 +93,8 @@ static bool send_now(struct chan *c, struct iovec *iov, int n_iov, size_t *out_s
 	int r;
 
 	*out_sent = 0;
+	if (c->tls)
+		return tls_send(c, iov, n_iov, out_sent);
 	r = stream_sendv(c->fd, iov, n_iov, out_sent);
 	if (r < 0) {
 		chan_close_detail(c, CHAN_R_IO, err_text(r));
@@ -104,8 +162,16 @@ static uint64_t count_frames(const struct iovec *iov, int n_iov)
 	return n;
 }
 
+/* When the socket takes more again; the wait for it begins now. */
+void chan_flush_soon(struct chan *c)
+{
+	c->moved_ms = clock_now_ms();
+	event_add(c->ev_write, NULL);
+}
+
 void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 {
+	const bool was_blocked = chan_is_blocked(c);
 	size_t sent = 0;
 
 	if (c->state != CHAN_OPEN) {
@@ -113,40 +179,38 @@ void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 		return;
 	}
 	c->loop->n_packets++;
-	if (c->txq.n == 0 && !send_now(c, iov, n_iov, &sent))
+	if (!was_blocked && !send_now(c, iov, n_iov, &sent))
 		return;
 	if (sent == iov_total(iov, n_iov)) {
 		c->stats.frames_out += count_frames(iov, n_iov);
 		return;
 	}
-	if (c->txq.n == 0) /* the wait for the socket begins now */
-		c->moved_ms = clock_now_ms();
 	queue_frames(c, iov, n_iov, sent);
-	if (c->txq.n > 0 && c->state == CHAN_OPEN)
-		event_add(c->ev_write, NULL);
+	if (!was_blocked && chan_is_blocked(c) && c->state == CHAN_OPEN)
+		chan_flush_soon(c);
 }
 
 void chan_send_control(struct chan *c, const uint8_t *frame, size_t n)
 {
 	struct iovec iov = { (void *)(uintptr_t)frame, n };
+	const bool was_blocked = chan_is_blocked(c);
 	size_t sent = 0;
 	int r;
 
 	if (c->fd < 0 || c->state == CHAN_CONNECTING)
 		return;
-	if (c->txq.n == 0 && !send_now(c, &iov, 1, &sent))
+	if (!was_blocked && !send_now(c, &iov, 1, &sent))
 		return;
 	c->stats.frames_out++;
 	if (sent == n)
 		return;
-	if (c->txq.n == 0)
-		c->moved_ms = clock_now_ms();
 	r = queue_push(&c->txq, frame + sent, n - sent, 0);
 	if (r != 0) {
 		chan_close(c, r > 0 ? CHAN_R_STUCK : CHAN_R_MEMORY);
 		return;
 	}
-	event_add(c->ev_write, NULL);
+	if (!was_blocked)
+		chan_flush_soon(c);
 }
 
 void chan_flush(struct chan *c)
@@ -155,13 +219,19 @@ void chan_flush(struct chan *c)
 	size_t sent;
 	int n;
 
-	while ((n = queue_peek(&c->txq, runs)) > 0) {
+	if (!flush_pending(c) || (c->tls && !tls_talk(c)))
+		return;
+	while (!c->pending && (n = queue_peek(&c->txq, runs)) > 0) {
+		const size_t total = iov_total(runs, n);
+
 		if (!send_now(c, runs, n, &sent))
 			return;
 		queue_pop(&c->txq, sent);
-		if (sent < iov_total(runs, n))
+		if (sent < total)
 			return;
 	}
+	if (c->pending)
+		return;
 	event_del(c->ev_write);
 	if (c->state == CHAN_DRAINING)
 		chan_close(c, CHAN_R_STOP);

@@ -9,8 +9,7 @@
 #include "base/addr.h"
 #include "base/log.h"
 
-const char common_no_tls[] = "rats-tls is not built in yet; write tcp:// before the address for "
-			     "plaintext, knowing that it is not protected";
+enum { REATTEST_MIN_S = 5, REATTEST_MAX_S = 7 * 24 * 3600 };
 
 const char *common_set_log_level(const char *value)
 {
@@ -62,6 +61,26 @@ const char *common_set_congestion(const char *value, char *out, size_t size)
 	if (common_set_name(value, out, size))
 		return "write an algorithm that net.ipv4.tcp_available_congestion_control lists, "
 		       "or system";
+	return NULL;
+}
+
+const char *common_set_text(const char *value, char *out, size_t size)
+{
+	const size_t n = strlen(value);
+
+	if (n == 0 || n >= size)
+		return "it is empty or too long";
+	memcpy(out, value, n + 1);
+	return NULL;
+}
+
+const char *common_set_reattest(const char *value, unsigned *out_s)
+{
+	unsigned long s;
+
+	if (!number_parse(value, 0, REATTEST_MAX_S, &s) || (s > 0 && s < REATTEST_MIN_S))
+		return "write seconds, 5 to 604800 (a week), or 0 for never";
+	*out_s = (unsigned)s;
 	return NULL;
 }
 

@@ -23,7 +23,29 @@
 		"log-level", "LEVEL", "error, warn, info (default) or debug"                       \
 	}
 
-extern const char common_no_tls[]; /* why an address must begin with tcp:// for now */
+#define COMMON_OPTION_ATTESTER                                                                     \
+	{                                                                                          \
+		"attester", "NAME[:OPTIONS]",                                                      \
+			"what proves this side: tpm, sgx, tdx, snp, csv;\nsee rats-attester(7)"    \
+	}
+#define COMMON_OPTION_ENDORSEMENTS                                                                 \
+	{                                                                                          \
+		"endorsements", NULL, "send along what helps to verify the evidence"               \
+	}
+#define COMMON_OPTION_COLLATERAL                                                                   \
+	{                                                                                          \
+		"collateral", "PATH",                                                              \
+			"file or directory of the makers' data (default:\nwhat the policy says)"   \
+	}
+#define COMMON_OPTION_REATTEST                                                                     \
+	{                                                                                          \
+		"reattest", "SECONDS",                                                             \
+			"ask peers again for evidence so often (default\n3600; 0 never)"           \
+	}
+#define COMMON_OPTION_CIPHER_BACKEND                                                               \
+	{                                                                                          \
+		"cipher-backend", "NAME", "ipsec-mb or evp (default: the fastest here)"            \
+	}
 
 /* Each returns NULL, or what is wrong and what would be right. */
 MUST_USE const char *common_set_log_level(const char *value);
@@ -35,6 +57,12 @@ MUST_USE const char *common_set_busy_poll(const char *value, unsigned *out_us);
 
 /* A TCP congestion control algorithm by its name; "system" gives "". */
 MUST_USE const char *common_set_congestion(const char *value, char *out, size_t size);
+
+/* A text of up to size - 1 characters, not empty: a path, an attester. */
+MUST_USE const char *common_set_text(const char *value, char *out, size_t size);
+
+/* Seconds between challenges: 0, or 5 to a week. */
+MUST_USE const char *common_set_reattest(const char *value, unsigned *out_s);
 
 void common_host_name(char *out, size_t size); /* of this host, cut to what a node name may be */
 

@@ -38,6 +38,7 @@ struct agent {
 	struct event_base *base;
 	struct chan_loop *loop;
 	struct link *link;
+	struct security *security;
 	struct tun *tun;
 	struct agent_config cfg;
 	struct event *tun_readable, *wait_over;
@@ -253,9 +254,9 @@ static enum chan_reason on_open(void *owner, struct chan *c)
 	a->refusing = false;
 	event_del(a->wait_over);
 	event_add(a->tun_readable, NULL);
-	log_info("link-up", "gateway=%s tun=%s gso=%s uso=%s transport=tcp-plaintext", chan_name(c),
+	log_info("link-up", "gateway=%s tun=%s gso=%s uso=%s transport=%s", chan_name(c),
 		 tun_name(a->tun), r & TUN_OFFLOAD_TSO ? "yes" : "no",
-		 r & TUN_OFFLOAD_USO ? "yes" : "no");
+		 r & TUN_OFFLOAD_USO ? "yes" : "no", a->security ? "rats-tls" : "tcp-plaintext");
 	return CHAN_OK;
 }
 
@@ -298,6 +299,14 @@ static enum chan_reason on_routes(void *owner, struct chan *c, const struct cont
 	return CHAN_OK; /* one gateway is the way to everything: nothing to choose from */
 }
 
+static enum chan_reason on_reattested(void *owner, struct chan *c, bool grants_changed)
+{
+	(void)owner;
+	(void)c;
+	(void)grants_changed; /* an agent asks its gateway for no prefix */
+	return CHAN_OK;
+}
+
 static void on_batch_end(void *owner, struct chan *c)
 {
 	(void)owner;
@@ -332,6 +341,7 @@ static const struct chan_handler handler = {
 	.packet = on_packet,
 	.routes = on_routes,
 	.batch_end = on_batch_end,
+	.reattested = on_reattested,
 	.writable = on_writable,
 	.closed = on_closed,
 };
@@ -362,13 +372,12 @@ static int set_up(struct agent *a)
 	struct chan_config cfg = { .handler = &handler,
 				   .owner = a,
 				   .expect = CONTROL_ROLE_GATEWAY,
-				   .plain = true,
-				   .compat = a->cfg.compat };
+				   .plain = !a->security,
+				   .compat = a->cfg.compat,
+				   .trust = security_trust(a->security, CONTROL_ROLE_GATEWAY) };
 	struct control_hello own;
 	int r;
 
-	for (size_t i = 0; i < a->cfg.n_endpoints; i++)
-		cfg.plain = cfg.plain && a->cfg.endpoints[i].plain;
 	r = own_hello(a, &own);
 	if (r < 0)
 		return err_pass(r);
@@ -387,14 +396,14 @@ static int set_up(struct agent *a)
 }
 
 int agent_new(struct event_base *base, const struct agent_config *cfg, struct tun *tun,
-	      struct agent **out)
+	      struct security *security, struct agent **out)
 {
 	struct agent *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
 		return err_new(-ENOMEM);
-	*a = (struct agent){ .base = base, .tun = tun, .cfg = *cfg };
+	*a = (struct agent){ .base = base, .tun = tun, .cfg = *cfg, .security = security };
 	r = set_up(a);
 	if (r < 0) {
 		agent_free(a);
@@ -421,6 +430,11 @@ void agent_free(struct agent *a)
 void agent_run(struct agent *a, unsigned poll_us)
 {
 	chan_loop_run(a->loop, poll_us);
+}
+
+void agent_reload(struct agent *a)
+{
+	security_reload(a->security, a->loop);
 }
 
 void agent_print(const struct agent *a)

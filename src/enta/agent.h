@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "chan/link.h"
+#include "chan/security.h"
 #include "io/stream.h"
 #include "wire/control.h"
 
@@ -37,18 +38,21 @@ struct agent_config {
 	char name[CONTROL_NAME_MAX + 1];
 	bool compat; /* the gateway speaks v0 */
 	struct stream_options stream;
+	struct security_config security;
 	size_t n_endpoints, n_addrs;
 	struct endpoint endpoints[LINK_ENDPOINTS_MAX];
 	struct addr addrs[AGENT_ADDRS_MAX]; /* of the TUN: what this agent owns */
 };
 
-/* tun is borrowed and outlives the agent. 0 or -errno. */
+/* tun is borrowed and outlives the agent, and so is security (NULL: the link is tcp://). 0 or
+ * -errno. */
 MUST_USE int agent_new(struct event_base *base, const struct agent_config *cfg, struct tun *tun,
-		       struct agent **out);
+		       struct security *security, struct agent **out);
 void agent_free(struct agent *a);
 void agent_run(struct agent *a, unsigned poll_us); /* until it is stopped; chan_loop_run() */
-void agent_print(const struct agent *a);	   /* counters, to the log */
-void agent_stop(struct agent *a);		   /* says goodbye; the loop ends */
+void agent_print(const struct agent *a);	   /* counters and the gateway, to the log */
+void agent_reload(struct agent *a); /* reads the policy again; leaves a gateway that it refuses */
+void agent_stop(struct agent *a);   /* says goodbye; the loop ends */
 bool agent_failed(const struct agent *a); /* the loop ended because the TUN device is gone */
 
 #endif

@@ -18,6 +18,7 @@
 
 DEFINE_FREEP(struct capture *, capture_free)
 DEFINE_FREEP(struct event_base *, event_base_free)
+DEFINE_FREEP(struct security *, security_free)
 
 static void on_stop(evutil_socket_t sig, short what, void *arg)
 {
@@ -31,6 +32,13 @@ static void on_print(evutil_socket_t sig, short what, void *arg)
 	(void)sig;
 	(void)what;
 	agent_print(arg);
+}
+
+static void on_reload(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	agent_reload(arg);
 }
 
 static void print_rules(const struct enta_options *o, const struct capture *c)
@@ -48,21 +56,20 @@ static void print_rules(const struct enta_options *o, const struct capture *c)
 }
 
 /* Until a signal or the loss of the TUN device ends it. */
-static int run_agent(const struct enta_options *o, struct tun *tun)
+static int run_agent(const struct enta_options *o, struct event_base *base, struct tun *tun,
+		     struct security *security)
 {
-	CLEANUP(event_base_freep) struct event_base *base = event_base_new();
-	struct event *signals[3] = { NULL };
+	struct event *signals[4] = { NULL };
 	struct agent *a = NULL;
 	int r;
 
-	if (!base)
-		return err_new(-ENOMEM);
-	r = agent_new(base, &o->agent, tun, &a);
+	r = agent_new(base, &o->agent, tun, security, &a);
 	if (r < 0)
 		return err_pass(r);
 	signals[0] = evsignal_new(base, SIGTERM, on_stop, a);
 	signals[1] = evsignal_new(base, SIGINT, on_stop, a);
 	signals[2] = evsignal_new(base, SIGUSR1, on_print, a);
+	signals[3] = evsignal_new(base, SIGHUP, on_reload, a);
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		if (!signals[i] || event_add(signals[i], NULL) < 0)
 			r = err_new(-ENOMEM);
@@ -104,6 +111,33 @@ static int stop_capture(struct capture *c, bool keep_guard)
 	return EXIT_SUCCESS;
 }
 
+/* What proves and judges, before the rights are given up. Captured traffic is refused meanwhile. */
+static int secure(const struct enta_options *o, struct event_base *base, struct security **out)
+{
+	char message[SECURITY_MESSAGE_MAX];
+	int r;
+
+	if (!o->agent.security.with_gateways)
+		return 0;
+	r = security_new(base, &o->agent.security, out, message);
+	return r < 0 ? say_failed("set up attestation", r, message) : 0;
+}
+
+/* 0, EXIT_FAILURE (told), or -errno. */
+static int run_secured(const struct enta_options *o, struct tun *tun)
+{
+	CLEANUP(event_base_freep) struct event_base *base = event_base_new();
+	CLEANUP(security_freep) struct security *security = NULL;
+	int r;
+
+	if (!base)
+		return err_new(-ENOMEM);
+	r = secure(o, base, &security);
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_KEEP_NET_ADMIN);
+	return r == 0 ? run_agent(o, base, tun, security) : r;
+}
+
 static int run(const struct enta_options *o, struct capture *c)
 {
 	bool keep_guard = false;
@@ -125,11 +159,11 @@ static int run(const struct enta_options *o, struct capture *c)
 		return EXIT_FAILURE;
 	}
 	print_rules(o, c);
-	r = sandbox_enter(SANDBOX_KEEP_NET_ADMIN);
-	if (r == 0)
-		r = run_agent(o, tun);
+	r = run_secured(o, tun);
 	tun_free(tun);
-	if (r < 0) /* not a stop that anybody asked for: the guard stays */
+	if (r > 0)
+		return r; /* told; the guard stays */
+	if (r < 0)	  /* not a stop that anybody asked for: the guard stays */
 		return say_failed(
 			"run; captured traffic stays refused until the next start or enta "
 			"cleanup",

@@ -16,6 +16,12 @@ enum option_index {
 	CAPTURE,
 	REPLAY,
 	TLS,
+	POLICY,
+	ATTESTER,
+	ENDORSEMENTS,
+	COLLATERAL,
+	REATTEST,
+	CIPHER_BACKEND,
 	COMPAT,
 	INSTANCE,
 	TUN_NAME,
@@ -41,7 +47,15 @@ static const struct option_spec specs[] = {
 		     "what from the tunnel reaches this host; repeats\n"
 		     "[tcp/|udp/|icmp/|any/][ADDR][:PORT[-PORT]][=TO-PORT]\n"
 		     "a number N means tcp/:6978=N" },
-	[TLS] = { "entg-rats-tls", NULL, "attested TLS to the gateway: not built in yet" },
+	[TLS] = { "entg-rats-tls", NULL, "attested TLS to the gateway: the default" },
+	[POLICY] = { "policy", "FILE",
+		     "what the gateway must prove, see rats-policy(5);\nor the word unattested: "
+		     "nothing" },
+	[ATTESTER] = COMMON_OPTION_ATTESTER,
+	[ENDORSEMENTS] = COMMON_OPTION_ENDORSEMENTS,
+	[COLLATERAL] = COMMON_OPTION_COLLATERAL,
+	[REATTEST] = COMMON_OPTION_REATTEST,
+	[CIPHER_BACKEND] = COMMON_OPTION_CIPHER_BACKEND,
 	[COMPAT] = { "compat", NULL, "the gateway speaks protocol v0: say nothing first" },
 	[INSTANCE] = { "instance", "NAME",
 		       "names this agent's rules and lock; several\nagents on one host differ in "
@@ -144,8 +158,11 @@ static const char *set_connect(struct enta_options *o, const char *value)
 	if (o->agent.n_endpoints == LINK_ENDPOINTS_MAX)
 		return "given too often: at most 8 gateways";
 	wrong = endpoint_parse_connect(value, &o->agent.endpoints[o->agent.n_endpoints]);
-	if (!wrong && !o->agent.endpoints[o->agent.n_endpoints].plain)
-		wrong = common_no_tls;
+	if (!wrong && o->agent.n_endpoints > 0 &&
+	    o->agent.endpoints[o->agent.n_endpoints].plain != o->agent.endpoints[0].plain)
+		wrong = "with tcp:// before some gateways and not before others: the link is "
+			"either "
+			"protected or not";
 	if (!wrong)
 		o->agent.n_endpoints++;
 	return wrong;
@@ -159,6 +176,26 @@ static const char *set_tun_name(struct enta_options *o, const char *value)
 		return "a device name has 1 to 15 letters, digits, '.', '-' and '_'";
 	memcpy(o->tun_name, copy, sizeof(copy));
 	return NULL;
+}
+
+static const char *set_security(struct security_config *s, enum option_index index,
+				const char *value)
+{
+	switch (index) {
+	case POLICY:
+		return common_set_text(value, s->policy_gateways, sizeof(s->policy_gateways));
+	case ATTESTER:
+		return common_set_text(value, s->attester, sizeof(s->attester));
+	case ENDORSEMENTS:
+		s->endorsements = true;
+		return NULL;
+	case COLLATERAL:
+		return common_set_text(value, s->collateral, sizeof(s->collateral));
+	case REATTEST:
+		return common_set_reattest(value, &s->reattest_s);
+	default:
+		return common_set_text(value, s->cipher_backend, sizeof(s->cipher_backend));
+	}
 }
 
 static const char *set(void *ctx, size_t index, const char *value)
@@ -177,7 +214,14 @@ static const char *set(void *ctx, size_t index, const char *value)
 	case REPLAY:
 		return set_replay(o, value);
 	case TLS:
-		return common_no_tls;
+		return NULL; /* what an address without tcp:// means anyway */
+	case POLICY:
+	case ATTESTER:
+	case ENDORSEMENTS:
+	case COLLATERAL:
+	case REATTEST:
+	case CIPHER_BACKEND:
+		return set_security(&o->agent.security, (enum option_index)index, value);
 	case COMPAT:
 		o->agent.compat = true;
 		return NULL;
@@ -212,6 +256,12 @@ static int check(struct enta_options *o)
 	if (o->command == ENTA_RUN && o->agent.n_endpoints == 0)
 		return option_complain(&program, "--entg-connect is missing: the gateway, for "
 						 "example tcp://192.0.2.1:6980");
+	if (o->command == ENTA_RUN && !o->agent.endpoints[0].plain &&
+	    !o->agent.security.policy_gateways[0])
+		return option_complain(
+			&program, "--policy is missing: what must the gateway prove? Give a file "
+				  "(rats-policy(5)) or the word unattested, or write tcp:// before "
+				  "its address for plaintext, knowing that it is not protected");
 	if (o->agent.n_addrs == 0)
 		return option_complain(&program, "--tun-addr is missing: this agent's address in "
 						 "the tunnel, for example 192.168.0.1");
@@ -232,6 +282,8 @@ static void finish(struct enta_options *o)
 	for (size_t i = 0; i < o->agent.n_addrs; i++)
 		if (o->addrs[i].len == 255)
 			o->addrs[i].len = o->mask_len;
+	o->agent.security.with_gateways = o->command == ENTA_RUN && !o->agent.endpoints[0].plain;
+	o->agent.security.compat = o->agent.compat;
 	o->capture.instance = o->instance;
 	o->capture.tun_name = o->tun_name;
 	o->capture.addrs = o->addrs;
@@ -249,6 +301,7 @@ int enta_options_parse(int argc, char **argv, struct enta_options *out)
 	snprintf(out->instance, sizeof(out->instance), "%s", CAPTURE_INSTANCE_DEFAULT);
 	out->mask_len = 24;
 	out->poll_us = CHAN_POLL_US;
+	out->agent.security.reattest_s = SECURITY_REATTEST_S;
 	out->agent.stream = (struct stream_options){ .mark = AGENT_FWMARK,
 						     .congestion = STREAM_CONGESTION_DEFAULT };
 	common_host_name(out->agent.name, sizeof(out->agent.name));

@@ -120,6 +120,7 @@ static void answer_no_route(struct peer *from, const struct chan_packet *p)
 /* Whether the peer may send from this address; if not, drops or closes. */
 static enum chan_reason check_source(struct peer *from, const struct addr *src, bool *out_drop)
 {
+	const struct prefix host = prefix_of(src, addr_bits(src));
 	struct gateway *g = from->g;
 
 	*out_drop = false;
@@ -130,7 +131,10 @@ static enum chan_reason check_source(struct peer *from, const struct addr *src, 
 		return peer_learn(from, src);
 	if (route_may_send(g->table, from, src))
 		return CHAN_OK;
-	if (chan_role(from->c) == CONTROL_ROLE_AGENT || clock_now_ms() - g->changed_ms > SETTLE_MS)
+	/* A neighbour's route that the policy does not grant was not kept: its packets are dropped.
+	 */
+	if (chan_role(from->c) == CONTROL_ROLE_AGENT ||
+	    (clock_now_ms() - g->changed_ms > SETTLE_MS && chan_may_own(from->c, &host)))
 		return CHAN_R_SOURCE;
 	*out_drop = true;
 	return CHAN_OK;

@@ -46,6 +46,16 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 	route_expire(g->table, clock_now_ms());
 }
 
+static struct chan_config chan_config(struct gateway *g, enum control_role expect, bool plain)
+{
+	return (struct chan_config){ .handler = &peer_handler,
+				     .owner = g,
+				     .expect = expect,
+				     .plain = plain,
+				     .compat = g->compat,
+				     .trust = plain ? NULL : security_trust(g->security, expect) };
+}
+
 static int add_listener(struct gateway *g, const struct endpoint *e, enum control_role expect,
 			const struct stream_options *o, const char **out_wrong)
 {
@@ -58,11 +68,7 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 	if (e->host[0] && !addr_parse(e->host, &on))
 		return err_new(-EINVAL);
 	*ls = (struct listener){ .g = g, .fd = -1 };
-	ls->chan = (struct chan_config){ .handler = &peer_handler,
-					 .owner = g,
-					 .expect = expect,
-					 .plain = e->plain,
-					 .compat = g->compat };
+	ls->chan = chan_config(g, expect, e->plain);
 	r = stream_listen(&on, e->port, o, &ls->fd);
 	if (r < 0) {
 		snprintf(wrong, sizeof(wrong), "cannot listen on %s: %s", endpoint_format(e, text),
@@ -82,16 +88,26 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 
 static int add_link(struct gateway *g, const struct endpoint *e, const struct stream_options *o)
 {
-	struct chan_config cfg = { .handler = &peer_handler,
-				   .owner = g,
-				   .expect = CONTROL_ROLE_GATEWAY,
-				   .plain = e->plain,
-				   .compat = g->compat };
+	const struct chan_config cfg = chan_config(g, CONTROL_ROLE_GATEWAY, e->plain);
 	int r;
 
 	r = link_new(g->loop, &cfg, e, 1, o, &g->links[g->n_links]);
 	if (r == 0)
 		g->n_links++;
+	return r;
+}
+
+static int set_up_security(struct gateway *g, const struct gateway_config *cfg,
+			   const char **out_wrong)
+{
+	static char wrong[SECURITY_MESSAGE_MAX];
+	int r;
+
+	if (!cfg->security.with_agents && !cfg->security.with_gateways)
+		return 0;
+	r = security_new(g->base, &cfg->security, &g->security, wrong);
+	if (r < 0)
+		*out_wrong = wrong;
 	return r;
 }
 
@@ -108,7 +124,9 @@ static int set_up(struct gateway *g, const struct gateway_config *cfg, const cha
 	memcpy(own.name, cfg->name, sizeof(own.name));
 	if (getrandom(own.node_id, sizeof(own.node_id), 0) < 0)
 		return err_new(-errno);
-	r = chan_loop_new(g->base, &own, &g->loop);
+	r = set_up_security(g, cfg, out_wrong);
+	if (r == 0)
+		r = chan_loop_new(g->base, &own, &g->loop);
 	if (r == 0)
 		r = route_table_new(own.node_id, neighbours_changed, g, &g->table);
 	if (r < 0)
@@ -168,6 +186,7 @@ void gateway_free(struct gateway *g)
 		event_free(g->expire);
 	route_table_free(g->table);
 	chan_loop_free(g->loop);
+	security_free(g->security);
 	free(g);
 }
 
@@ -184,6 +203,11 @@ void gateway_print(const struct gateway *g)
 	TAILQ_FOREACH (p, &g->peers, link)
 		log_info("routes", "peer=%s prefixes=%zu", chan_name(p->c),
 			 route_count(g->table, p));
+}
+
+void gateway_reload(struct gateway *g)
+{
+	security_reload(g->security, g->loop);
 }
 
 void gateway_stop(struct gateway *g)

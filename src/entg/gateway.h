@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/addr.h"
+#include "chan/security.h"
 #include "io/stream.h"
 #include "wire/control.h"
 
@@ -24,6 +25,7 @@ struct gateway_config {
 	bool compat;
 	unsigned poll_us; /* for gateway_run() */
 	struct stream_options stream;
+	struct security_config security;
 	size_t n_connect, n_listen_gateways, n_listen_agents;
 	struct endpoint connect[GATEWAY_NEIGHBOURS_MAX];
 	struct endpoint listen_gateways[GATEWAY_LISTEN_MAX];
@@ -31,14 +33,15 @@ struct gateway_config {
 };
 
 /*
- * Opens the listeners and dials the neighbours. On failure *out_wrong says what could not be had
- * (static storage). 0 or -errno.
+ * Sets up what it proves and judges with, opens the listeners and dials the neighbours. On failure
+ * *out_wrong says what could not be had (static storage). 0 or -errno.
  */
 MUST_USE int gateway_new(struct event_base *base, const struct gateway_config *cfg,
 			 struct gateway **out, const char **out_wrong);
 void gateway_free(struct gateway *g);
 void gateway_run(struct gateway *g, unsigned poll_us); /* until it is stopped; chan_loop_run() */
-void gateway_print(const struct gateway *g);	       /* counters, to the log */
+void gateway_print(const struct gateway *g);	       /* counters and peers, to the log */
+void gateway_reload(struct gateway *g); /* reads the policies again; closes whom they refuse */
 /* No new peers; GOAWAY to those that are there; the loop ends when the last is gone. */
 void gateway_stop(struct gateway *g);
 

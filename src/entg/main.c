@@ -22,6 +22,14 @@ enum option_index {
 	LISTEN_AGENTS,
 	GATEWAY_TLS,
 	AGENT_TLS,
+	POLICY,
+	GATEWAY_POLICY,
+	AGENT_POLICY,
+	ATTESTER,
+	ENDORSEMENTS,
+	COLLATERAL,
+	REATTEST,
+	CIPHER_BACKEND,
 	COMPAT,
 	BUSY_POLL,
 	CONGESTION,
@@ -36,8 +44,18 @@ static const struct option_spec specs[] = {
 			      "listen for gateways; repeats (default 6979)" },
 	[LISTEN_AGENTS] = { "enta-listen", "[tcp://][ADDR:]PORT",
 			    "listen for agents; repeats (default 6980)" },
-	[GATEWAY_TLS] = { "entg-rats-tls", NULL, "attested TLS to gateways: not built in yet" },
-	[AGENT_TLS] = { "enta-rats-tls", NULL, "attested TLS to agents: not built in yet" },
+	[GATEWAY_TLS] = { "entg-rats-tls", NULL, "attested TLS to gateways: the default" },
+	[AGENT_TLS] = { "enta-rats-tls", NULL, "attested TLS to agents: the default" },
+	[POLICY] = { "policy", "FILE",
+		     "what peers must prove, see rats-policy(5); or the\nword unattested: "
+		     "nothing" },
+	[GATEWAY_POLICY] = { "entg-policy", "FILE", "the same, for gateways only" },
+	[AGENT_POLICY] = { "enta-policy", "FILE", "the same, for agents only" },
+	[ATTESTER] = COMMON_OPTION_ATTESTER,
+	[ENDORSEMENTS] = COMMON_OPTION_ENDORSEMENTS,
+	[COLLATERAL] = COMMON_OPTION_COLLATERAL,
+	[REATTEST] = COMMON_OPTION_REATTEST,
+	[CIPHER_BACKEND] = COMMON_OPTION_CIPHER_BACKEND,
 	[COMPAT] = { "compat", NULL,
 		     "speak protocol v0 to gateways, and take a silent\npeer for one of v0" },
 	[BUSY_POLL] = COMMON_OPTION_BUSY_POLL,
@@ -68,6 +86,38 @@ static const char *add_endpoint(const char *wrong, size_t *n, size_t max)
 	return NULL;
 }
 
+static const char *set_both_policies(struct security_config *s, const char *value)
+{
+	const char *wrong;
+
+	wrong = common_set_text(value, s->policy_gateways, sizeof(s->policy_gateways));
+	return wrong ? wrong : common_set_text(value, s->policy_agents, sizeof(s->policy_agents));
+}
+
+static const char *set_security(struct security_config *s, enum option_index index,
+				const char *value)
+{
+	switch (index) {
+	case POLICY:
+		return set_both_policies(s, value);
+	case GATEWAY_POLICY:
+		return common_set_text(value, s->policy_gateways, sizeof(s->policy_gateways));
+	case AGENT_POLICY:
+		return common_set_text(value, s->policy_agents, sizeof(s->policy_agents));
+	case ATTESTER:
+		return common_set_text(value, s->attester, sizeof(s->attester));
+	case ENDORSEMENTS:
+		s->endorsements = true;
+		return NULL;
+	case COLLATERAL:
+		return common_set_text(value, s->collateral, sizeof(s->collateral));
+	case REATTEST:
+		return common_set_reattest(value, &s->reattest_s);
+	default:
+		return common_set_text(value, s->cipher_backend, sizeof(s->cipher_backend));
+	}
+}
+
 static const char *set(void *ctx, size_t index, const char *value)
 {
 	struct gateway_config *cfg = ctx;
@@ -86,7 +136,16 @@ static const char *set(void *ctx, size_t index, const char *value)
 			&cfg->n_listen_agents, ARRAY_LEN(cfg->listen_agents));
 	case GATEWAY_TLS:
 	case AGENT_TLS:
-		return common_no_tls;
+		return NULL; /* what an address without tcp:// means anyway */
+	case POLICY:
+	case GATEWAY_POLICY:
+	case AGENT_POLICY:
+	case ATTESTER:
+	case ENDORSEMENTS:
+	case COLLATERAL:
+	case REATTEST:
+	case CIPHER_BACKEND:
+		return set_security(&cfg->security, (enum option_index)index, value);
 	case COMPAT:
 		cfg->compat = true;
 		return NULL;
@@ -103,16 +162,21 @@ static const char *set(void *ctx, size_t index, const char *value)
 	return "not known";
 }
 
-/* Every address must say tcp:// while the attested transport is not built in. */
+/* Who is to be reached over rats-tls needs a policy, or the word that none is wanted. */
 static int check(struct gateway_config *cfg)
 {
-	const struct {
-		const char *option;
+	struct security_config *s = &cfg->security;
+	struct {
+		const char *option, *policy_option, *policy;
 		const struct endpoint *e;
-		size_t n;
-	} all[] = { { "entg-connect", cfg->connect, cfg->n_connect },
-		    { "entg-listen", cfg->listen_gateways, cfg->n_listen_gateways },
-		    { "enta-listen", cfg->listen_agents, cfg->n_listen_agents } };
+		const size_t *n;
+		bool *is_used;
+	} all[] = { { "entg-connect", "entg-policy", s->policy_gateways, cfg->connect,
+		      &cfg->n_connect, &s->with_gateways },
+		    { "entg-listen", "entg-policy", s->policy_gateways, cfg->listen_gateways,
+		      &cfg->n_listen_gateways, &s->with_gateways },
+		    { "enta-listen", "enta-policy", s->policy_agents, cfg->listen_agents,
+		      &cfg->n_listen_agents, &s->with_agents } };
 	char text[ENDPOINT_TEXT_MAX];
 
 	if (cfg->n_listen_gateways + cfg->n_listen_agents == 0) {
@@ -120,11 +184,23 @@ static int check(struct gateway_config *cfg)
 		cfg->listen_gateways[cfg->n_listen_gateways++].port = 6979;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		for (size_t j = 0; j < all[i].n + (all[i].n == 0); j++)
-			if (!all[i].e[j].plain && all[i].e[j].port != 0)
-				return option_complain(&program, "--%s %s: %s", all[i].option,
-						       endpoint_format(&all[i].e[j], text),
-						       common_no_tls);
+		for (size_t j = 0; j < *all[i].n; j++) {
+			if (all[i].e[j].plain)
+				continue;
+			*all[i].is_used = true;
+			if (!all[i].policy[0])
+				return option_complain(
+					&program,
+					"--%s %s: what must this peer prove? Give --policy or --%s "
+					"a "
+					"file (rats-policy(5)) or the word unattested, or write "
+					"tcp:// "
+					"before the address for plaintext, knowing that it is not "
+					"protected",
+					all[i].option, endpoint_format(&all[i].e[j], text),
+					all[i].policy_option);
+		}
+	s->compat = cfg->compat;
 	return 0;
 }
 
@@ -142,9 +218,16 @@ static void on_print(evutil_socket_t sig, short what, void *arg)
 	gateway_print(arg);
 }
 
+static void on_reload(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	gateway_reload(arg);
+}
+
 static int run(const struct gateway_config *cfg)
 {
-	struct event *signals[3] = { NULL };
+	struct event *signals[4] = { NULL };
 	const char *wrong = "out of memory";
 	struct event_base *base;
 	struct gateway *g = NULL;
@@ -162,6 +245,7 @@ static int run(const struct gateway_config *cfg)
 		signals[0] = evsignal_new(base, SIGTERM, on_stop, g);
 		signals[1] = evsignal_new(base, SIGINT, on_stop, g);
 		signals[2] = evsignal_new(base, SIGUSR1, on_print, g);
+		signals[3] = evsignal_new(base, SIGHUP, on_reload, g);
 		for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 			if (!signals[i] || event_add(signals[i], NULL) < 0)
 				r = -ENOMEM;
@@ -185,6 +269,7 @@ int main(int argc, char **argv)
 	int r;
 
 	cfg.poll_us = CHAN_POLL_US;
+	cfg.security.reattest_s = SECURITY_REATTEST_S;
 	cfg.stream = (struct stream_options){ .congestion = STREAM_CONGESTION_DEFAULT };
 	common_host_name(cfg.name, sizeof(cfg.name));
 	r = option_parse(&program, argc, argv, set, &cfg);

@@ -109,6 +109,21 @@ void neighbours_tell_all(struct gateway *g, struct peer *newcomer)
 	send_routes(newcomer, &n.routes);
 }
 
+/* The policy does not grant it: as if the neighbour had not said so; the others stay. */
+static int refuse(struct peer *from, const struct prefix *prefix)
+{
+	enum { BURST = 5, PERIOD_MS = 10000 };
+	struct gateway *g = from->g;
+	char text[PREFIX_TEXT_MAX];
+	uint32_t suppressed;
+
+	if (log_limit_pass(&g->denied_log, clock_now_ms(), BURST, PERIOD_MS, &suppressed))
+		log_warn("route-denied",
+			 "peer=%s prefix=%s reason=prefix-not-granted suppressed=%u",
+			 chan_name(from->c), prefix_format(prefix, text), suppressed);
+	return route_withdraw(g->table, prefix, from, clock_now_ms());
+}
+
 enum chan_reason neighbours_told(struct peer *from, const struct control_routes *r)
 {
 	struct gateway *g = from->g;
@@ -119,7 +134,9 @@ enum chan_reason neighbours_told(struct peer *from, const struct control_routes 
 		struct route_path path = { .n = in->n_path };
 
 		memcpy(path.ids, in->path, in->n_path * sizeof(in->path[0]));
-		if (in->n_path > 0)
+		if (in->n_path > 0 && !chan_may_own(from->c, &in->prefix))
+			result = refuse(from, &in->prefix);
+		else if (in->n_path > 0)
 			result = route_add(g->table, &in->prefix, from, &path);
 		else
 			result = route_withdraw(g->table, &in->prefix, from, clock_now_ms());

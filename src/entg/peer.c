@@ -13,12 +13,41 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "chan/appraiser.h"
 
 static bool same_node(const struct peer *a, const struct peer *b)
 {
+	const struct appraisal *va = chan_appraisal(a->c), *vb = chan_appraisal(b->c);
+
+	/* A node id can be copied: who was accepted as something is replaced by the same only. */
+	if (!va != !vb ||
+	    (va && (strcmp(va->name, vb->name) != 0 || strcmp(va->tee, vb->tee) != 0)))
+		return false;
 	return chan_protocol(a->c) == CHAN_PROTOCOL_ENG1 &&
 	       chan_protocol(b->c) == CHAN_PROTOCOL_ENG1 &&
 	       memcmp(chan_peer(a->c)->node_id, chan_peer(b->c)->node_id, CONTROL_NODE_ID) == 0;
+}
+
+static bool claims(const struct peer *p, const struct prefix *prefix)
+{
+	const struct control_hello *h = chan_peer(p->c);
+
+	for (size_t i = 0; i < h->n_prefixes; i++)
+		if (prefix_equal(&h->prefixes[i], prefix))
+			return true;
+	return false;
+}
+
+/*
+ * Whether the policy lets this peer replace one that has the prefix: both were accepted by the same
+ * alternative, which says so. A node id proves nothing, so it counts between equals only.
+ */
+static bool may_take_over(const struct peer *p, const struct peer *q, const struct prefix *prefix)
+{
+	const struct appraisal *a = chan_appraisal(p->c), *b = chan_appraisal(q->c);
+
+	return a && b && a->may_replace && strcmp(a->name, b->name) == 0 &&
+	       strcmp(a->tee, b->tee) == 0 && claims(q, prefix);
 }
 
 static enum chan_reason own(struct peer *p, const struct prefix *prefix)
@@ -27,11 +56,13 @@ static enum chan_reason own(struct peer *p, const struct prefix *prefix)
 	struct peer *q, *next;
 	int r;
 
+	if (!chan_may_own(p->c, prefix))
+		return CHAN_R_DENIED;
 	r = route_add(p->g->table, prefix, p, &direct);
 	if (r == ROUTE_E_TAKEN) {
 		for (q = TAILQ_FIRST(&p->g->peers); q; q = next) {
 			next = TAILQ_NEXT(q, link);
-			if (q != p && same_node(p, q)) {
+			if (q != p && (same_node(p, q) || may_take_over(p, q, prefix))) {
 				route_drop_peer(p->g->table, q);
 				chan_close(q->c, CHAN_R_REPLACED);
 			}
@@ -50,12 +81,13 @@ static enum chan_reason be_default(struct peer *p)
 {
 	struct route_path path = { .n = chan_role(p->c) == CONTROL_ROLE_GATEWAY };
 	struct prefix any = { .addr.family = AF_INET };
-	int r;
+	int r = 0;
 
 	memcpy(path.ids[0], p->v0_id, sizeof(p->v0_id));
-	r = route_add(p->g->table, &any, p, &path);
+	if (chan_may_own(p->c, &any))
+		r = route_add(p->g->table, &any, p, &path);
 	any.addr.family = AF_INET6;
-	if (r == 0)
+	if (r == 0 && chan_may_own(p->c, &any))
 		r = route_add(p->g->table, &any, p, &path);
 	if (r == ROUTE_E_TAKEN)
 		return CHAN_OK; /* a second silent agent: reachable once it has sent something */
@@ -160,6 +192,25 @@ static enum chan_reason on_routes(void *owner, struct chan *c, const struct cont
 	return neighbours_told(chan_data(c), r);
 }
 
+/*
+ * What an agent owns was said once, in its HELLO: it goes if that is not granted any more. Of a
+ * gateway's routes, those that were not granted were not kept: it comes back and tells them anew.
+ */
+static enum chan_reason on_reattested(void *owner, struct chan *c, bool grants_changed)
+{
+	const struct control_hello *h = chan_peer(c);
+
+	(void)owner;
+	if (!grants_changed)
+		return CHAN_OK;
+	if (chan_role(c) == CONTROL_ROLE_GATEWAY || chan_protocol(c) == CHAN_PROTOCOL_V0)
+		return CHAN_R_REGRANTED;
+	for (size_t i = 0; i < h->n_prefixes; i++)
+		if (!chan_may_own(c, &h->prefixes[i]))
+			return CHAN_R_DENIED;
+	return CHAN_OK;
+}
+
 static void on_batch_end(void *owner, struct chan *c)
 {
 	(void)c;
@@ -177,6 +228,7 @@ const struct chan_handler peer_handler = {
 	.packet = on_packet,
 	.routes = on_routes,
 	.batch_end = on_batch_end,
+	.reattested = on_reattested,
 	.writable = on_writable,
 	.closed = on_closed,
 };

@@ -46,6 +46,7 @@ struct listener {
 
 struct gateway {
 	struct event_base *base;
+	struct security *security; /* NULL: every hop is tcp:// */
 	struct chan_loop *loop;
 	struct route_table *table;
 	bool compat, stopping;
@@ -61,6 +62,7 @@ struct gateway {
 	struct run runs[8];
 	size_t n_runs;
 	/* Changes of the table to tell the neighbours, of the call under way. */
+	struct log_limit denied_log;
 	struct control_routes news;
 	const struct peer *news_from[CONTROL_ROUTES_MAX]; /* split horizon: who told us */
 };

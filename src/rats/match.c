@@ -1,6 +1,7 @@
 /*
  * A policy's alternatives against claims: every rule that an alternative states, or that has a
- * default, is a check. A claim that a rule needs and the evidence lacks fails it.
+ * default, is a check. A claim that a rule needs and the evidence lacks fails it. And what the
+ * alternative that accepted grants: prefixes, and whether they may be taken over.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -221,4 +222,57 @@ void policy_match(const struct rtls_policy *p, const struct verifier *vf, struct
 		return;
 	v->alternative = best;
 	record(&p->alternatives[best], best, best_failures ? n - 1 : 0, v);
+}
+
+/* The alternative that accepted; NULL unless the verdict is trusted. */
+static const struct alternative *accepted(const struct rtls_policy *p, const struct rtls_verdict *v)
+{
+	if (rtls_verdict_result(v) != RTLS_TRUSTED || v->alternative >= p->n)
+		return NULL;
+	return &p->alternatives[v->alternative];
+}
+
+bool rtls_policy_allows_prefix(const struct rtls_policy *p, const struct rtls_verdict *v,
+			       const uint8_t *address, size_t n, unsigned len)
+{
+	const struct alternative *a = accepted(p, v);
+	struct prefix wanted;
+	struct addr addr;
+
+	if (!a || (n != 4 && n != 16) || len > 8 * n)
+		return false;
+	addr = n == 4 ? addr_v4(address) : addr_v6(address);
+	wanted = prefix_of(&addr, (uint8_t)len);
+	for (size_t i = 0; i < a->n_prefixes; i++)
+		if (prefix_covers(&a->prefixes[i], &wanted))
+			return true;
+	return false;
+}
+
+bool rtls_policy_allowed_prefix(const struct rtls_policy *p, const struct rtls_verdict *v, size_t i,
+				uint8_t out_address[16], size_t *out_n, unsigned *out_len)
+{
+	const struct alternative *a = accepted(p, v);
+
+	if (!a || i >= a->n_prefixes)
+		return false;
+	*out_n = addr_bits(&a->prefixes[i].addr) / 8U;
+	*out_len = a->prefixes[i].len;
+	memset(out_address, 0, 16);
+	memcpy(out_address, a->prefixes[i].addr.bytes, *out_n);
+	return true;
+}
+
+bool rtls_policy_may_replace(const struct rtls_policy *p, const struct rtls_verdict *v)
+{
+	const struct alternative *a = accepted(p, v);
+
+	return a && a->may_replace;
+}
+
+const char *rtls_policy_accepted_as(const struct rtls_policy *p, const struct rtls_verdict *v)
+{
+	const struct alternative *a = accepted(p, v);
+
+	return a && a->name ? a->name : "";
 }

@@ -250,6 +250,8 @@ static int parse_member(const struct ytree_node *key, const struct ytree_node *v
 	}
 	if (strcmp(key->text, "allowed_ips") == 0)
 		return parse_allowed_ips(value, a, err);
+	if (strcmp(key->text, "replace") == 0)
+		return parse_bool(value, &a->may_replace, err);
 	for (size_t i = 0; i < vf->n_rules; i++)
 		if (strcmp(vf->rules[i].key, key->text) == 0)
 			return parse_setting(&vf->rules[i], value, &a->settings[i], err);
@@ -450,23 +452,4 @@ size_t policy_n_alternatives(const struct rtls_policy *p)
 const struct verifier *policy_verifier(const struct rtls_policy *p, size_t i)
 {
 	return p->alternatives[i].verifier;
-}
-
-bool rtls_policy_allows_prefix(const struct rtls_policy *p, const struct rtls_verdict *v,
-			       const uint8_t *address, size_t n, unsigned len)
-{
-	const struct alternative *a;
-	struct prefix wanted;
-	struct addr addr;
-
-	if (rtls_verdict_result(v) != RTLS_TRUSTED || v->alternative >= p->n ||
-	    (n != 4 && n != 16) || len > 8 * n)
-		return false;
-	addr = n == 4 ? addr_v4(address) : addr_v6(address);
-	wanted = prefix_of(&addr, (uint8_t)len);
-	a = &p->alternatives[v->alternative];
-	for (size_t i = 0; i < a->n_prefixes; i++)
-		if (prefix_covers(&a->prefixes[i], &wanted))
-			return true;
-	return false;
 }

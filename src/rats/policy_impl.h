@@ -26,6 +26,7 @@ struct alternative {
 	struct setting *settings; /* one per rule of the verifier, in that order */
 	size_t n_prefixes;
 	struct prefix *prefixes;
+	bool may_replace;
 };
 
 struct rtls_policy {

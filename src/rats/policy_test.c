@@ -53,6 +53,8 @@ static void test_refused(void **state)
 		{ PINS "    mrsigner: any\n", "5:5", "twice" },
 		{ PINS "    debug: yes\n", "5:12", "true or false" },
 		{ PINS "    debug: any\n", "5:12", "true or false" },
+		{ PINS "    replace: 1\n", "5:14", "true or false" },
+		{ PINS "    replace: any\n", "5:14", "true or false" },
 		{ PINS "    isvprodid: -1\n", "5:16", "number" },
 		{ PINS "    isvprodid: 0x\n", "5:16", "number" },
 		{ PINS "    isvprodid: 99999999999999999999\n", "5:16", "number" },
@@ -156,11 +158,66 @@ static void test_alternatives(void **state)
 		assert_int_equal(rtls_policy_allows_prefix(p, v, fd, 16, 16),
 				 cases[i].trusted && cases[i].alternative == 1);
 		assert_false(rtls_policy_allows_prefix(p, v, ten2, 4, 24));
+		assert_non_null(rtls_policy_accepted_as(p, v));
+		if (!cases[i].trusted)
+			assert_string_equal(rtls_policy_accepted_as(p, v), "");
 		assert_false(rtls_policy_allows_prefix(p, v, ten1, 4, 15));
 		assert_false(rtls_policy_allows_prefix(p, v, ten1, 4, 33));
 		assert_false(rtls_policy_allows_prefix(p, v, ten1, 5, 8));
 		rtls_verdict_free(v);
 	}
+	rtls_policy_free(p);
+}
+
+/* What the alternative that accepted says about prefixes; a verdict without trust has none. */
+static void test_prefixes(void **state)
+{
+	static const char text[] =
+		"one_of:\n"
+		"  - {tee: sgx, mrenclave: " HEX32 ", mrsigner: any, debug: true,\n"
+		"     allowed_ips: [10.1.0.0/16, 'fd00::/8'], replace: true}\n"
+		"  - {tee: sgx, mrenclave: any, mrsigner: any, replace: false,\n"
+		"     allowed_ips: [192.0.2.1]}\n"
+		"  - {tee: sgx, mrenclave: any, mrsigner: any, debug: true}\n";
+	static const uint8_t ten1[16] = { 10, 1 }, fd[16] = { 0xfd }, one[16] = { 192, 0, 2, 1 };
+	static const struct {
+		unsigned mrenclave;
+		bool debug, may_replace;
+		size_t n_prefixes;
+	} cases[] = { { 1, true, true, 2 }, { 2, false, false, 1 }, { 2, true, false, 0 } };
+	struct rtls_policy *p = NULL;
+	char err[256];
+
+	(void)state;
+	assert_int_equal(parse(text, &p, err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rtls_verdict *v =
+			verdict_of(&verifier_sgx, cases[i].mrenclave, cases[i].debug);
+		const uint8_t *const expected[] = { i == 1 ? one : ten1, fd };
+		const unsigned lengths[] = { i == 1 ? 32 : 16, 8 };
+		uint8_t address[16] = { 0 };
+		unsigned len = 0;
+		size_t n = 0;
+
+		policy_match(p, &verifier_sgx, v);
+		assert_false(rtls_policy_allowed_prefix(p, v, 0, address, &n, &len));
+		assert_false(rtls_policy_may_replace(p, v));
+		verdict_trust(v);
+		assert_int_equal(v->result, RTLS_TRUSTED);
+		for (size_t k = 0; k < cases[i].n_prefixes; k++) {
+			memset(address, 0xff, sizeof(address));
+			assert_true(rtls_policy_allowed_prefix(p, v, k, address, &n, &len));
+			assert_int_equal(n, k == 1 ? 16 : 4);
+			assert_int_equal(len, lengths[k]);
+			assert_memory_equal(address, expected[k], sizeof(address));
+			assert_true(rtls_policy_allows_prefix(p, v, address, n, len));
+		}
+		assert_false(
+			rtls_policy_allowed_prefix(p, v, cases[i].n_prefixes, address, &n, &len));
+		assert_int_equal(rtls_policy_may_replace(p, v), cases[i].may_replace);
+		rtls_verdict_free(v);
+	}
+	assert_false(rtls_policy_may_replace(p, NULL));
 	rtls_policy_free(p);
 }
 
@@ -271,9 +328,13 @@ static void test_manual_is_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),		cmocka_unit_test(test_alternatives),
-		cmocka_unit_test(test_missing_claims),	cmocka_unit_test(test_suggested),
-		cmocka_unit_test(test_manual_examples), cmocka_unit_test(test_manual_is_complete),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_alternatives),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_missing_claims),
+		cmocka_unit_test(test_suggested),
+		cmocka_unit_test(test_manual_examples),
+		cmocka_unit_test(test_manual_is_complete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

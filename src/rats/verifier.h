@@ -73,6 +73,12 @@ struct verifier {
 	 * < 0 (-ENOMEM) when it could not run; never says TRUSTED.
 	 */
 	int (*verify)(const struct appraisal *a, struct rtls_verdict *v);
+	/*
+	 * Whether the claims speak for this report data in another form than the claim
+	 * "report_data". NULL: there is no other.
+	 */
+	bool (*speaks_for)(const struct rtls_verdict *v,
+			   const uint8_t report_data[REPORT_DATA_SIZE]);
 	const struct rule *rules;
 	size_t n_rules;
 };

@@ -19,7 +19,7 @@ enum {
 	INSPECT_FILE_MAX = 16 * 1024 * 1024, /* the library bounds evidence far below */
 	INSPECT_COLLATERAL_MAX = 16,	     /* times --collateral */
 	INSPECT_URLS_MAX = 8,		     /* times --url */
-	INSPECT_OPERANDS_MAX = 2,
+	INSPECT_OPERANDS_MAX = 4,
 	REPORT_DATA_MAX = 64,
 };
 
@@ -34,6 +34,7 @@ struct inspect {
 	uint8_t report_data[REPORT_DATA_MAX];
 	size_t n_urls;
 	const char *urls[INSPECT_URLS_MAX];
+	const char *tcti, *options, *name; /* NULL: not given */
 	bool any, json, verbose;
 };
 
@@ -45,6 +46,10 @@ int inspect_diff(const struct inspect *in);
 int inspect_collateral_show(const struct inspect *in);
 int inspect_collateral_bundle(const struct inspect *in);
 int inspect_collateral_fetch(const struct inspect *in);
+int inspect_tpm_enroll(const struct inspect *in);
+int inspect_tpm_quote(const struct inspect *in);
+int inspect_tpm_assemble(const struct inspect *in);
+int inspect_attesters(const struct inspect *in);
 
 /* Says "rats-inspect: what" on stderr, in one line, and returns EXIT_UNDECIDED. */
 PRINTF_LIKE(1, 2) int inspect_complain(const char *fmt, ...);

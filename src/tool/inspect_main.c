@@ -13,7 +13,19 @@
 #include "conf/option.h"
 #include "tool/inspect.h"
 
-enum option_index { POLICY, TIME, COLLATERAL, REPORT_DATA, URL, ANY, JSON, VERBOSE };
+enum option_index {
+	POLICY,
+	TIME,
+	COLLATERAL,
+	REPORT_DATA,
+	URL,
+	TCTI,
+	OPTIONS,
+	NAME,
+	ANY,
+	JSON,
+	VERBOSE
+};
 
 static const struct option_spec specs[] = {
 	[POLICY] = { "policy", "FILE", "verify: what is accepted, see rats-policy(5)" },
@@ -22,9 +34,13 @@ static const struct option_spec specs[] = {
 	[COLLATERAL] = { "collateral", "PATH",
 			 "a file, a bundle or a directory; repeats\n(default for verify: the "
 			 "policy's)" },
-	[REPORT_DATA] = { "report-data", "HEX", "verify: what the evidence must speak for" },
+	[REPORT_DATA] = { "report-data", "HEX",
+			  "verify: what the evidence must speak for;\ntpm quote: what it will" },
 	[URL] = { "url", "URL",
 		  "collateral fetch: a service, instead of the makers';\nrepeats, asked in order" },
+	[TCTI] = { "tcti", "TCTI", "tpm: where the TPM is (default: device:/dev/tpmrm0)" },
+	[OPTIONS] = { "options", "LIST", "tpm: KEY=VALUE,..., see rats-attester(7)" },
+	[NAME] = { "name", "NAME", "tpm enroll: a name for the policy's alternative" },
 	[ANY] = { "any", NULL, "policy: accept any evidence of that kind of TEE" },
 	[JSON] = { "json", NULL, "verify, show: print one JSON object" },
 	[VERBOSE] = { "verbose", NULL, "or -v: print every check, and verify every claim too" },
@@ -38,7 +54,11 @@ static const struct option_program program = {
 		 "       rats-inspect diff FILE FILE\n"
 		 "       rats-inspect collateral show PATH\n"
 		 "       rats-inspect collateral bundle PATH > FILE\n"
-		 "       rats-inspect collateral fetch FILE DIR [--url URL]",
+		 "       rats-inspect collateral fetch FILE DIR [--url URL]\n"
+		 "       rats-inspect tpm enroll [--tcti TCTI] [--options LIST] [--name NAME]\n"
+		 "       rats-inspect tpm quote --report-data HEX [--tcti TCTI] [--options LIST]\n"
+		 "       rats-inspect tpm assemble QUOTE SIGNATURE PCRS KEY > FILE\n"
+		 "       rats-inspect attesters",
 	.summary = "Looks at evidence of trusted execution environments, and verifies it.",
 	.options = specs,
 	.n_options = ARRAY_LEN(specs),
@@ -49,7 +69,7 @@ static const struct option_program program = {
 };
 
 #define MAY(option) (1u << (option))
-enum { MAY_DECODE = MAY(TIME) | MAY(COLLATERAL) };
+enum { MAY_DECODE = MAY(TIME) | MAY(COLLATERAL), MAY_ATTEST = MAY(TCTI) | MAY(OPTIONS) };
 
 struct command {
 	const char *word, *second; /* second: NULL if one word names it */
@@ -67,6 +87,10 @@ static const struct command commands[] = {
 	{ "collateral", "show", 1, MAY(TIME), inspect_collateral_show },
 	{ "collateral", "bundle", 1, 0, inspect_collateral_bundle },
 	{ "collateral", "fetch", 2, MAY(TIME) | MAY(URL), inspect_collateral_fetch },
+	{ "tpm", "enroll", 0, MAY_ATTEST | MAY(NAME), inspect_tpm_enroll },
+	{ "tpm", "quote", 0, MAY_ATTEST | MAY(REPORT_DATA), inspect_tpm_quote },
+	{ "tpm", "assemble", 4, 0, inspect_tpm_assemble },
+	{ "attesters", NULL, 0, 0, inspect_attesters },
 };
 
 struct parse {
@@ -116,6 +140,16 @@ static const char *set_report_data(const char *value, struct inspect *in)
 	return NULL;
 }
 
+/* It goes into YAML between quotes. */
+static const char *set_name(const char *value, const char **out)
+{
+	for (const char *p = value; *p; p++)
+		if (*p < ' ' || *p > '~' || *p == '"' || *p == '\\')
+			return "from printable ASCII without quotes and backslashes";
+	*out = value;
+	return NULL;
+}
+
 static const char *set(void *ctx, size_t index, const char *value)
 {
 	struct parse *p = ctx;
@@ -141,6 +175,14 @@ static const char *set(void *ctx, size_t index, const char *value)
 			return "given too often";
 		p->in.urls[p->in.n_urls++] = value;
 		return NULL;
+	case TCTI:
+		p->in.tcti = value;
+		return *value ? NULL : "give it as device:/dev/tpmrm0 or swtpm:path=SOCKET";
+	case OPTIONS:
+		p->in.options = value;
+		return *value ? NULL : "KEY=VALUE,..., see rats-attester(7)";
+	case NAME:
+		return set_name(value, &p->in.name);
 	case ANY:
 		p->in.any = true;
 		return NULL;
@@ -176,6 +218,9 @@ static int check(const struct command *c, const struct parse *p, int n_operands)
 		return option_complain(&program, "%s%s%s takes %d file%s, not %d", c->word, space,
 				       second, c->n_operands, c->n_operands == 1 ? "" : "s",
 				       n_operands);
+	if (c->run == inspect_tpm_quote && !(p->given & MAY(REPORT_DATA)))
+		return option_complain(&program, "tpm quote takes --report-data: what the quote "
+						 "shall speak for");
 	if (p->in.json && p->in.verbose)
 		return option_complain(&program, "--json holds what --verbose would print");
 	return 0;
@@ -190,7 +235,8 @@ int main(int argc, char **argv)
 	if (!c && argc > 1 && argv[1][0] != '-')
 		return option_complain(&program,
 				       "'%s' is no command: verify, show, policy, diff, "
-				       "collateral show, collateral bundle or collateral fetch",
+				       "collateral show, collateral bundle, collateral fetch, "
+				       "tpm enroll, tpm quote, tpm assemble or attesters",
 				       argv[1]),
 		       EXIT_USAGE;
 	for (int i = 1; i < argc; i++) /* the one short option; the parser knows long ones */
@@ -200,8 +246,8 @@ int main(int argc, char **argv)
 	if (r == OPTION_E_DONE)
 		return inspect_flush(EXIT_SUCCESS);
 	if (r == 0 && !c)
-		option_complain(&program, "say what to do: verify, show, policy, diff or "
-					  "collateral");
+		option_complain(&program, "say what to do: verify, show, policy, diff, "
+					  "collateral, tpm or attesters");
 	if (r != 0 || !c || check(c, &p, argc - words - optind) != 0)
 		return EXIT_USAGE;
 	for (int i = 0; i < c->n_operands; i++)

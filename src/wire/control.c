@@ -1,7 +1,7 @@
 /*
  * Control frames; see control.h and docs/wire.md 4.
  *
- * parse_map() knows what all of them have in common: the type byte, one map whose keys are unsigned
+ * map_parse() knows what all of them have in common: the type byte, one map whose keys are unsigned
  * integers in strictly ascending order (which makes a duplicate impossible), and the set of keys
  * that must be there. Each format gives it a function that reads the value of a key it knows.
  *
@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "wire/item.h"
+#include "wire/map.h"
 
 enum {
 	HELLO_VERSION,
@@ -32,42 +33,11 @@ enum { PING_TOKEN, PING_N };
 enum { NOTICE_CODE, NOTICE_TEXT, NOTICE_N };
 
 enum {
-	FIELD_UNKNOWN = 1000, /* what a field function says of a key that its format has not */
 	PREFIX_ITEMS = 2,
 	ROUTE_ITEMS = 3,
 	MTU_MIN = 576,
 	MTU_MAX = 65535,
 };
-
-/* Takes the value of a key off *in into the format's struct: 0, CONTROL_E_* or FIELD_UNKNOWN. */
-typedef int (*field_fn)(struct span *in, uint64_t key, void *out);
-
-/* Keys 0 to n_keys-1 must all be there. */
-static int parse_map(struct span body, unsigned n_keys, field_fn field, void *out)
-{
-	uint64_t n, key, next_key = 0, seen = 0;
-	int r;
-
-	if (body.n > FRAME_CONTROL_MAX || !span_skip(&body, 1) || !item_map(&body, &n))
-		return CONTROL_E_MALFORMED;
-	for (; n > 0; n--) {
-		if (!item_uint(&body, UINT32_MAX, &key) || key < next_key)
-			return CONTROL_E_MALFORMED;
-		next_key = key + 1;
-		seen += key < n_keys;
-		r = field(&body, key, out);
-		if (r == FIELD_UNKNOWN)
-			r = item_skip(&body) ? 0 : CONTROL_E_MALFORMED;
-		if (r != 0)
-			return r;
-	}
-	return body.n == 0 && seen == n_keys ? 0 : CONTROL_E_MALFORMED;
-}
-
-static bool body_is(struct span body, enum frame_type type)
-{
-	return body.n > 0 && body.p[0] == type;
-}
 
 static bool take_u32(struct span *in, uint32_t min, uint32_t max, uint32_t *out)
 {
@@ -178,7 +148,7 @@ static int hello_field(struct span *in, uint64_t key, void *out)
 		ok = take_u32(in, MTU_MIN, MTU_MAX, &h->mtu);
 		break;
 	default:
-		return FIELD_UNKNOWN;
+		return MAP_E_UNKNOWN;
 	}
 	return ok ? 0 : CONTROL_E_MALFORMED;
 }
@@ -202,7 +172,7 @@ static int routes_field(struct span *in, uint64_t key, void *out)
 	uint64_t n;
 
 	if (key != ROUTES_LIST)
-		return FIELD_UNKNOWN;
+		return MAP_E_UNKNOWN;
 	if (!item_array(in, &n) || n < 1 || n > CONTROL_ROUTES_MAX)
 		return CONTROL_E_MALFORMED;
 	for (size_t i = 0; i < n; i++)
@@ -217,7 +187,7 @@ static int ping_field(struct span *in, uint64_t key, void *out)
 	struct control_ping *p = out;
 
 	if (key != PING_TOKEN)
-		return FIELD_UNKNOWN;
+		return MAP_E_UNKNOWN;
 	return item_uint(in, UINT64_MAX, &p->token) ? 0 : CONTROL_E_MALFORMED;
 }
 
@@ -231,7 +201,7 @@ static int notice_field(struct span *in, uint64_t key, void *out)
 	else if (key == NOTICE_TEXT)
 		ok = take_text(in, ' ', true, CONTROL_TEXT_MAX, n->text);
 	else
-		return FIELD_UNKNOWN;
+		return MAP_E_UNKNOWN;
 	return ok ? 0 : CONTROL_E_MALFORMED;
 }
 
@@ -240,9 +210,9 @@ int control_parse_hello(struct span body, struct control_hello *out)
 	struct control_hello h = { 0 };
 	int r;
 
-	if (!body_is(body, FRAME_HELLO))
+	if (!map_is(body, FRAME_HELLO))
 		return CONTROL_E_MALFORMED;
-	r = parse_map(body, HELLO_N, hello_field, &h);
+	r = map_parse(body, FRAME_CONTROL_MAX, HELLO_N, hello_field, &h);
 	if (r == 0)
 		*out = h;
 	return r;
@@ -253,9 +223,9 @@ int control_parse_routes(struct span body, struct control_routes *out)
 	struct control_routes routes = { 0 };
 	int r;
 
-	if (!body_is(body, FRAME_ROUTES))
+	if (!map_is(body, FRAME_ROUTES))
 		return CONTROL_E_MALFORMED;
-	r = parse_map(body, ROUTES_N, routes_field, &routes);
+	r = map_parse(body, FRAME_CONTROL_MAX, ROUTES_N, routes_field, &routes);
 	if (r == 0)
 		*out = routes;
 	return r;
@@ -266,9 +236,9 @@ int control_parse_ping(struct span body, struct control_ping *out)
 	struct control_ping p = { 0 };
 	int r;
 
-	if (!body_is(body, FRAME_PING) && !body_is(body, FRAME_PONG))
+	if (!map_is(body, FRAME_PING) && !map_is(body, FRAME_PONG))
 		return CONTROL_E_MALFORMED;
-	r = parse_map(body, PING_N, ping_field, &p);
+	r = map_parse(body, FRAME_CONTROL_MAX, PING_N, ping_field, &p);
 	if (r == 0)
 		*out = p;
 	return r;
@@ -279,34 +249,12 @@ int control_parse_notice(struct span body, struct control_notice *out)
 	struct control_notice n = { 0 };
 	int r;
 
-	if (!body_is(body, FRAME_GOAWAY) && !body_is(body, FRAME_ERROR))
+	if (!map_is(body, FRAME_GOAWAY) && !map_is(body, FRAME_ERROR))
 		return CONTROL_E_MALFORMED;
-	r = parse_map(body, NOTICE_N, notice_field, &n);
+	r = map_parse(body, FRAME_CONTROL_MAX, NOTICE_N, notice_field, &n);
 	if (r == 0)
 		*out = n;
 	return r;
-}
-
-/* Room for the head, then the type byte and the map's head; put_end() fills in the length. */
-static struct wspan put_begin(uint8_t *buf, size_t size, enum frame_type type, size_t n_keys)
-{
-	struct wspan w = WSPAN(buf, size);
-
-	if (w.size > FRAME_HEAD + FRAME_CONTROL_MAX)
-		w.size = FRAME_HEAD + FRAME_CONTROL_MAX;
-	wspan_be32(&w, 0);
-	wspan_u8(&w, (uint8_t)type);
-	item_put_map(&w, n_keys);
-	return w;
-}
-
-static int put_end(struct wspan *w, size_t *out_n)
-{
-	if (w->overflow)
-		return err_new(-EMSGSIZE);
-	frame_put_head(w->p, w->n - FRAME_HEAD);
-	*out_n = w->n;
-	return 0;
 }
 
 static void put_prefix(struct wspan *w, const struct prefix *p)
@@ -317,7 +265,7 @@ static void put_prefix(struct wspan *w, const struct prefix *p)
 
 int control_put_hello(const struct control_hello *h, uint8_t *buf, size_t size, size_t *out_n)
 {
-	struct wspan w = put_begin(buf, size, FRAME_HELLO, HELLO_N);
+	struct wspan w = map_put_begin(buf, size, FRAME_CONTROL_MAX, FRAME_HELLO, HELLO_N);
 
 	assert(h->n_prefixes <= CONTROL_PREFIXES_MAX);
 	item_put_uint(&w, HELLO_VERSION);
@@ -338,14 +286,14 @@ int control_put_hello(const struct control_hello *h, uint8_t *buf, size_t size, 
 	item_put_uint(&w, h->features);
 	item_put_uint(&w, HELLO_MTU);
 	item_put_uint(&w, h->mtu);
-	return put_end(&w, out_n);
+	return map_put_end(&w, out_n);
 }
 
 /* Routes first to end-1 of r in one frame. */
 static struct wspan put_routes(const struct control_routes *r, size_t first, size_t end,
 			       uint8_t *buf, size_t size)
 {
-	struct wspan w = put_begin(buf, size, FRAME_ROUTES, ROUTES_N);
+	struct wspan w = map_put_begin(buf, size, FRAME_CONTROL_MAX, FRAME_ROUTES, ROUTES_N);
 
 	item_put_uint(&w, ROUTES_LIST);
 	item_put_array(&w, end - first);
@@ -366,7 +314,7 @@ int control_put_routes(const struct control_routes *r, uint8_t *buf, size_t size
 
 	assert(r->n_routes >= 1 && r->n_routes <= CONTROL_ROUTES_MAX);
 	w = put_routes(r, 0, r->n_routes, buf, size);
-	return put_end(&w, out_n);
+	return map_put_end(&w, out_n);
 }
 
 int control_put_routes_some(const struct control_routes *r, size_t first, uint8_t *buf, size_t size,
@@ -380,7 +328,7 @@ int control_put_routes_some(const struct control_routes *r, size_t first, uint8_
 	w = put_routes(r, first, end, buf, size);
 	while (w.overflow && end > first + 1) /* at most 31 times, and rarely */
 		w = put_routes(r, first, --end, buf, size);
-	ret = put_end(&w, out_n);
+	ret = map_put_end(&w, out_n);
 	if (ret == 0)
 		*out_next = end;
 	return ret;
@@ -389,21 +337,21 @@ int control_put_routes_some(const struct control_routes *r, size_t first, uint8_
 int control_put_ping(enum frame_type ping_or_pong, const struct control_ping *p, uint8_t *buf,
 		     size_t size, size_t *out_n)
 {
-	struct wspan w = put_begin(buf, size, ping_or_pong, PING_N);
+	struct wspan w = map_put_begin(buf, size, FRAME_CONTROL_MAX, ping_or_pong, PING_N);
 
 	item_put_uint(&w, PING_TOKEN);
 	item_put_uint(&w, p->token);
-	return put_end(&w, out_n);
+	return map_put_end(&w, out_n);
 }
 
 int control_put_notice(enum frame_type goaway_or_error, const struct control_notice *n,
 		       uint8_t *buf, size_t size, size_t *out_n)
 {
-	struct wspan w = put_begin(buf, size, goaway_or_error, NOTICE_N);
+	struct wspan w = map_put_begin(buf, size, FRAME_CONTROL_MAX, goaway_or_error, NOTICE_N);
 
 	item_put_uint(&w, NOTICE_CODE);
 	item_put_uint(&w, n->code);
 	item_put_uint(&w, NOTICE_TEXT);
 	item_put_text(&w, n->text);
-	return put_end(&w, out_n);
+	return map_put_end(&w, out_n);
 }

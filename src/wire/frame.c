@@ -49,5 +49,5 @@ enum frame_type frame_type_of(struct span body)
 
 	if (first >> 4 == 4 || first >> 4 == 6)
 		return FRAME_PACKET;
-	return first <= FRAME_PACKET_GSO ? (enum frame_type)first : FRAME_NONE;
+	return first <= FRAME_ACCEPT ? (enum frame_type)first : FRAME_NONE;
 }

@@ -29,6 +29,8 @@ enum frame_type {
 	FRAME_GOAWAY = 6,
 	FRAME_ERROR = 7,
 	FRAME_PACKET_GSO = 8,
+	FRAME_CHALLENGE = 9,
+	FRAME_ACCEPT = 10,
 	FRAME_PACKET = 0x40, /* not on the wire: frame_type_of() calls IPv4 and IPv6 packets so */
 };
 

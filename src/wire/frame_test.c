@@ -45,7 +45,7 @@ static void knows_every_first_byte(void **state)
 
 		if ((first >= 0x40 && first < 0x50) || (first >= 0x60 && first < 0x70))
 			want = FRAME_PACKET;
-		else if (first >= 1 && first <= 8)
+		else if (first >= 1 && first <= 10)
 			want = first;
 		assert_int_equal(frame_type_of(SPAN(&byte, 1)), want);
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/test.h"
+#include "wire/attest.h"
 #include "wire/control.h"
 #include "wire/frame.h"
 #include "wire/gso.h"
@@ -79,6 +80,8 @@ static int control_again(struct span body, uint8_t *buf, size_t size, size_t *ou
 {
 	static struct control_routes routes;
 	static struct control_hello hello;
+	struct attest_challenge challenge;
+	struct attest_evidence evidence;
 	struct control_notice notice;
 	struct control_ping ping;
 	enum frame_type type = frame_type_of(body);
@@ -99,6 +102,15 @@ static int control_again(struct span body, uint8_t *buf, size_t size, size_t *ou
 	case FRAME_ERROR:
 		r = control_parse_notice(body, &notice);
 		return r ? r : control_put_notice(type, &notice, buf, size, out_n);
+	case FRAME_CHALLENGE:
+		r = attest_parse_challenge(body, &challenge);
+		return r ? r : attest_put_challenge(&challenge, buf, size, out_n);
+	case FRAME_EVIDENCE:
+		r = attest_parse_evidence(body, &evidence);
+		return r ? r : attest_put_evidence(&evidence, buf, size, out_n);
+	case FRAME_ACCEPT:
+		r = attest_parse_accept(body);
+		return r ? r : attest_put_accept(buf, size, out_n);
 	default:
 		fail_msg("no control frame: %d", (int)type);
 		return -1;

@@ -3,9 +3,10 @@
 
 #include <errno.h>
 
+#include "wire/attest.h"
 #include "wire/control.h"
 
-enum { BUF = FRAME_HEAD + FRAME_CONTROL_MAX };
+enum { BUF = FRAME_HEAD + FRAME_MAX };
 
 /* Encodes and decodes twice: the second encoding must be the first. Zeroed memory compares well. */
 #define CHECK(type, in, parse, put)                                                                \
@@ -40,5 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	CHECK(control_routes, body, control_parse_routes, control_put_routes);
 	CHECK(control_ping, body, control_parse_ping, put_ping);
 	CHECK(control_notice, body, control_parse_notice, put_notice);
+	CHECK(attest_challenge, body, attest_parse_challenge, attest_put_challenge);
+	CHECK(attest_evidence, body, attest_parse_evidence, attest_put_evidence);
+	must(attest_parse_accept(SPAN(NULL, 0)) != 0);
 	return 0;
 }

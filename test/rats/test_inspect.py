@@ -550,7 +550,7 @@ def test_output_that_cannot_be_written():
 def test_manual_and_completion():
     text = tool("--help")[1]
     options = set(re.findall(r"--([a-z][a-z-]+)", text))
-    commands = set(re.findall(r"rats-inspect (collateral \w+|[a-z]+) ", text))
+    commands = set(re.findall(r"rats-inspect ((?:collateral|tpm) \w+|[a-z]+)\b", text))
     assert len(options) >= 9 and len(commands) >= 6, (options, commands)
     page = (ROOT / "man/rats-inspect.1").read_text()
     assert not {o for o in options if f"Fl -{o}" not in page}
@@ -564,8 +564,9 @@ def test_manual_and_completion():
                            capture_output=True, text=True, check=True)
         return set(r.stdout.split())
     assert complete("") == {c.split()[0] for c in commands}
-    assert {f"collateral {w}" for w in complete("collateral", "")} == {
-        c for c in commands if " " in c}
+    for first in ("collateral", "tpm"):
+        assert {f"{first} {w}" for w in complete(first, "")} == {
+            c for c in commands if c.startswith(f"{first} ")}
     offered = set()
     for c in commands:
         mine = {o[2:] for o in complete(*c.split(), "--")}

@@ -405,6 +405,36 @@ def refused():
     bad("headers-129", "gso-header", ipv6(60, tcp(1, ACK, ramp(32)) , between=long_options), 1, 4, 0, 16, 112, 16)
 
 
+NONCE = bytes(range(0x20, 0x40))
+
+
+def attestation():
+    control("challenge", "ok", 9, {0: NONCE})
+    control("challenge-unknown-key", "accept", 9, {0: NONCE, 1: "more"})
+    control("challenge-31", "malformed", 9, {0: NONCE[:31]})
+    control("challenge-33", "malformed", 9, {0: NONCE + b"x"})
+    control("challenge-text", "malformed", 9, {0: "n" * 32})
+    control("challenge-empty", "malformed", 9, {})
+    control("challenge-trailing", "malformed", 9, cbor({0: NONCE}) + b"\0")
+    control("evidence", "ok", 5, {0: NONCE, 1: b"proof", 2: b""})
+    control("evidence-endorsed", "ok", 5, {0: NONCE, 1: ramp(300), 2: ramp(600)})
+    control("evidence-unknown-key", "accept", 5, {0: NONCE, 1: b"proof", 2: b"", 3: [1]})
+    control("evidence-none", "malformed", 5, {0: NONCE, 1: b"", 2: b""})
+    control("evidence-short-nonce", "malformed", 5, {0: NONCE[:31], 1: b"proof", 2: b""})
+    for key in range(3):
+        value = {0: NONCE, 1: b"proof", 2: b""}
+        del value[key]
+        control(f"evidence-without-{key}", "malformed", 5, value)
+    control("evidence-text", "malformed", 5, {0: NONCE, 1: "proof", 2: b""})
+    control("evidence-order", "malformed", 5, {1: b"proof", 0: NONCE, 2: b""})
+    control("evidence-cut", "malformed", 5, cbor({0: NONCE, 1: b"proof", 2: b""})[:-1])
+    control("evidence-trailing", "malformed", 5, cbor({0: NONCE, 1: b"proof", 2: b""}) + b"\0")
+    control("accept", "ok", 10, {})
+    control("accept-unknown-key", "accept", 10, {7: 1})
+    control("accept-array", "malformed", 10, [])
+    control("accept-nothing", "malformed", 10, b"")
+
+
 print("# Made by wire.py beside this file, which says what the columns mean.")
-for part in frames, hellos, routes, others, packets, segmentation, refused:
+for part in frames, hellos, routes, others, packets, segmentation, refused, attestation:
     part()

@@ -4,7 +4,8 @@
  *
  * Order of the checks: format; the AK and its certificates (tpm_ak.c); the signature; the PCR
  * values against the signed digest. The nonce ("extra data") is the report data, padded with
- * zeros. The policy must pin the AK or its root: a quote proves only that some key signed it.
+ * zeros, or where a TPM takes no 64 bytes a digest of it (tpm_nonce.h). The policy must pin the AK
+ * or its root: a quote proves only that some key signed it.
  *
  * Not checked: qualifiedSigner, the name of the AK with all its ancestors, is stated as a claim;
  * what it adds to the signature by a key that is vouched for is where in the TPM's hierarchy the
@@ -12,6 +13,7 @@
  * quotes: a verifier keeps no state.
  */
 #include "rats/tpm/tpm_ak.h"
+#include "rats/tpm/tpm_nonce.h"
 #include "rats/tpm/tpm_quote.h"
 #include "rats/tpm/tpm_rules.h"
 
@@ -37,6 +39,16 @@ static bool tpm_detect(struct span body)
 	return tpm_evidence_parse(body, &e) && e.hcl.n == 0;
 }
 
+static bool tpm_speaks_for(const struct rtls_verdict *v,
+			   const uint8_t report_data[REPORT_DATA_SIZE])
+{
+	const struct claim *c = claims_find(v->claims, "extra_data");
+	uint8_t digest[TPM_NONCE_SHORT];
+
+	return c && c->kind == RTLS_CLAIM_BYTES && tpm_nonce_digest(report_data, digest) &&
+	       span_equal(c->bytes, SPAN(digest, sizeof(digest)));
+}
+
 static const struct rule rules[] = {
 	TPM_QUOTE_RULES,
 	{ .key = "ak_sha256",
@@ -60,6 +72,7 @@ const struct verifier verifier_tpm = {
 	.evidence_max = TPM_EVIDENCE_MAX,
 	.detect = tpm_detect,
 	.verify = tpm_verify,
+	.speaks_for = tpm_speaks_for,
 	.rules = rules,
 	.n_rules = ARRAY_LEN(rules),
 };

@@ -31,8 +31,9 @@ ALPN = b"eng/1"
 libssl = ctypes.CDLL("libssl.so.3")  # the one that pyOpenSSL uses: for what it does not offer
 libssl.SSL_write_early_data.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t,
                                         ctypes.POINTER(ctypes.c_size_t)]
-for name in ("SSL_key_update", "SSL_CTX_set_max_early_data"):
+for name in ("SSL_key_update", "SSL_set_max_early_data"):
     getattr(libssl, name).argtypes = [ctypes.c_void_p, ctypes.c_int]
+libssl.SSL_CTX_set_num_tickets.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 for name in ("SSL_session_reused", "SSL_get_early_data_status", "SSL_SESSION_is_resumable"):
     getattr(libssl, name).argtypes = [ctypes.c_void_p]
 
@@ -102,6 +103,13 @@ class Closed(Exception):
         self.how = how
 
 
+def select_alpn(ours, offered):
+    """Honest with the one protocol; what an attacker wants instead is selected unasked."""
+    if not ours or ours == (ALPN,) and ALPN not in offered:
+        return SSL.NO_OVERLAPPING_PROTOCOLS
+    return ours[0]
+
+
 def context(role, identity, alpn=(ALPN,), version=SSL.TLS1_3_VERSION, tickets=False):
     c = SSL.Context(SSL.TLS_METHOD)
     c.set_min_proto_version(version)
@@ -113,10 +121,10 @@ def context(role, identity, alpn=(ALPN,), version=SSL.TLS1_3_VERSION, tickets=Fa
     if role == CLIENT and alpn:
         c.set_alpn_protos(list(alpn))
     if role == SERVER:
-        c.set_alpn_select_callback(lambda _, offered: alpn[0] if alpn else SSL.NO_OVERLAPPING_PROTOCOLS)
+        c.set_alpn_select_callback(lambda _, offered: select_alpn(alpn, offered))
         c.set_session_cache_mode(SSL.SESS_CACHE_SERVER if tickets else SSL.SESS_CACHE_OFF)
         if not tickets:
-            c.set_options(SSL.OP_NO_TICKET)
+            libssl.SSL_CTX_set_num_tickets(pointer(c._context), 0)  # pylint: disable=protected-access
     return c
 
 

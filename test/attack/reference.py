@@ -4,6 +4,7 @@ too, and with the one check left out that it goes against (`skip`) it gets throu
 that would be refused for some other reason than the one it is about, is found.
 """
 
+import ipaddress
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ from OpenSSL import SSL
 import attested as at
 import eng1peer as e
 
+GRANTED = ipaddress.ip_network("10.66.0.0/24")
 PACKETS = (e.ROUTES, e.PING, e.PONG, e.PACKET_GSO)
 
 
@@ -28,7 +30,8 @@ class Reference:
         self.appraise, self.attester = appraise, attester
         self.skip, self.timeout = skip, timeout
         self.opened, self.why = False, None
-        self.mine, self.answered = os.urandom(32), False
+        self.mine, self.answered, self.challenged = os.urandom(32), False, False
+        self.prefixes = []
         self.greeted = self.accepted = self.heard = False
         self.delivered = 0
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -77,11 +80,15 @@ class Reference:
         if kind >= 0x40 or kind in PACKETS:
             self.check("order", self.opened)
             self.delivered += 1
+            raise Refused("nothing: delivered")
         elif kind == e.HELLO:
             self.check("hello-once", not self.greeted)
-            e.uncbor(body, 1)
+            m = e.uncbor(body, 1)[0]
+            self.check("version", m[0] == 1)
+            self.check("role", m[1] == (e.AGENT if self.role == at.SERVER else e.GATEWAY))
             if self.role == at.SERVER and not self.greeted:
                 self.c.send(hello, at.challenge(self.mine))
+            self.prefixes = m[4]
             self.greeted = True
         elif kind == e.ERROR:
             raise Refused("error of the peer")
@@ -93,22 +100,35 @@ class Reference:
     def _unknown(self, body):
         self.check("type", False)
 
+    @staticmethod
+    def _granted(prefix):
+        return ipaddress.ip_network((prefix[0], prefix[1])).subnet_of(GRANTED)
+
+    def _map(self, body):
+        """The map of a control frame, which has to be as a sender writes it."""
+        m, _ = e.uncbor(body, 1)
+        self.check("format", e.cbor(m) == body[1:])
+        return m
+
     def _challenged(self, body):
-        m, end = e.uncbor(body, 1)
-        self.check("format", end == len(body) and len(m[0]) == 32)
+        m = self._map(body)
+        self.check("format", len(m[0]) == 32)
+        self.check("challenge-once", not self.challenged)
+        self.challenged = True
         self.check("attester", self.attester is not None)
         if self.attester:
             self.c.answer(m[0], self.attester)
 
     def _evidence(self, body):
-        m, end = e.uncbor(body, 1)
-        self.check("format", end == len(body) and sorted(m)[:3] == [0, 1, 2] and m[1]
+        m = self._map(body)
+        self.check("format", sorted(m)[:3] == [0, 1, 2] and len(m[0]) == 32 and m[1]
                    and len(m[1]) <= 60000 and len(m[2]) <= 60000)
         self.check("unsolicited", not self.answered)
         self.check("nonce", m[0] == self.mine)
         self.answered = True
         why = self.appraise(m[1], self.c.report_data(self.mine, self.c.other), self.skip)
         self.check(why or "", not why)
+        self.check("prefix", all(self._granted(p) for p in self.prefixes))
         if not self.accepted:
             self.c.send(at.accept())
         self.accepted = True

@@ -165,7 +165,7 @@ def appraise(evidence, report_data, ak_sha256, pcrs=None, skip=()):
     if not good and "signature" not in skip:
         return "signature"
     if digest != hashlib.sha256(values).digest() and "pcr-digest" not in skip:
-        return "binding"
+        return "pcr-digest"
     bound = hashlib.sha256(claims).digest() + bytes(32) if claims else report_data
     if (nonce.ljust(64, b"\0") != report_data or bound != report_data) and "binding" not in skip:
         return "binding"

@@ -44,7 +44,8 @@ static void become_child(const char *name, int *fd)
 		_exit(CHILD_FAILED);
 }
 
-/* To be called when rights were given up: a change of the user takes this back. */
+/* After a change of the user, which takes this back, and before the filter, which has no room for
+ * it. */
 static void die_with(pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -55,9 +56,9 @@ static void die_with(pid_t parent)
 static void run_worker(const struct worker_ops *ops, void *ctx, pid_t keeper, int fd)
 {
 	become_child(ops->name, &fd);
+	die_with(keeper);
 	if (ops->enter(ctx) < 0)
 		_exit(CHILD_FAILED);
-	die_with(keeper);
 	worker_serve_all(ops, ctx, fd);
 	_exit(EXIT_SUCCESS);
 }

@@ -90,7 +90,8 @@ def build_dir():
 
 def program(name):
     """The path of one of our programs in the build that is under test."""
-    places = {"echosvr": "examples/echosvr/echosvr", "rtt": "test/bench/rtt"}
+    places = {"echosvr": "examples/echosvr/echosvr", "rtt": "test/bench/rtt",
+              "rats-inspect": "src/tool/rats-inspect"}
     path = build_dir() / places.get(name, f"src/{name}/{name}")
     if not path.exists():
         raise NetnsError(f"{path} is not built (make build)")
@@ -261,14 +262,17 @@ class Proc:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
-    def counters(self):
-        """SIGUSR1: a dictionary per line of event `counter`."""
+    def status(self, pattern):
+        """SIGUSR1: the lines of the answer that match."""
         since = self.mark()
         self.send(signal.SIGUSR1)
-        self.wait_log(r" counter ", 5, since)
-        time.sleep(0.2)  # the lines of one answer come together
+        self.wait_log(r" counter-total ", 5, since)
+        return self.grep(pattern, since)
+
+    def counters(self):
+        """SIGUSR1: a dictionary per line of event `counter`."""
         return [dict(kv.split("=", 1) for kv in line.split() if "=" in kv)
-                for line in self.grep(r" counter ", since)]
+                for line in self.status(r" counter ")]
 
 
 class Sniffer:
@@ -308,13 +312,15 @@ class Net:
         if not os.environ.get(PRIVATE):
             raise NetnsError("call netns.enter_private() first")
         self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="eng-netns-"))
-        self.procs, self.hosts = [], []
+        self.procs, self.hosts, self.tpms = [], [], []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         self.close()
+        for tpm in self.tpms:
+            tpm.remove()
         bad = [p for p in self.procs if not p.expect_sanitizer
                and re.search(r"Sanitizer|runtime error:", p.log())]
         reports = [f"{p.host}:{p.name}: {p.log()[-4000:]}" for p in bad]

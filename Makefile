@@ -9,7 +9,7 @@
 #   make san            the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
 #   make lint           clang-tidy, cppcheck, formatting, layers, headers, manual pages
-#   make bench          bare chain, our chain and a stunnel chain, interleaved
+#   make bench          bare chain, our chain and a stunnel chain, interleaved; appraisals a second
 #   make install        DESTDIR= PREFIX=/usr/local
 #   make clean
 
@@ -71,6 +71,7 @@ lint: build
 bench: build
 	@packaging/install-deps test
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/appraisals.py
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

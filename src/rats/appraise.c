@@ -130,7 +130,7 @@ static int read_endorsements(struct span s, struct rtls_collateral **out)
 		return err_pass(r);
 	if (r < 0 || !is_modest(c))
 		return 0;
-	r = rtls_collateral_seal(c);
+	r = collateral_seal_plain(c);
 	if (r < 0)
 		return err_pass(r);
 	*out = TAKE(c);

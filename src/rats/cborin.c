@@ -4,7 +4,8 @@
  */
 #include "rats/cborin.h"
 
-static bool take_head(struct span *s, struct cbor_item *out)
+/* RFC 8949, 4.2.1: the shortest form, unless the caller is lax. */
+static bool take_head(struct span *s, bool lax, struct cbor_item *out)
 {
 	static const uint64_t least[] = { 24, 0x100, 0x10000, 0x100000000 };
 	uint8_t first;
@@ -28,15 +29,15 @@ static bool take_head(struct span *s, struct cbor_item *out)
 			return false;
 		out->value = out->value << 8 | b;
 	}
-	return out->value >= least[info - 24]; /* RFC 8949, 4.2.1: the shortest form */
+	return lax || out->value >= least[info - 24];
 }
 
-bool cbor_take(struct span *s, struct cbor_item *out)
+static bool take(struct span *s, bool lax, struct cbor_item *out)
 {
 	struct span rest = *s;
 	struct cbor_item it;
 
-	if (!take_head(&rest, &it))
+	if (!take_head(&rest, lax, &it))
 		return false;
 	if (it.major == CBOR_BYTES || it.major == CBOR_TEXT) {
 		if (it.value > rest.n || !span_take(&rest, (size_t)it.value, &it.bytes))
@@ -45,6 +46,16 @@ bool cbor_take(struct span *s, struct cbor_item *out)
 	*s = rest;
 	*out = it;
 	return true;
+}
+
+bool cbor_take(struct span *s, struct cbor_item *out)
+{
+	return take(s, false, out);
+}
+
+bool cbor_take_lax(struct span *s, struct cbor_item *out)
+{
+	return take(s, true, out);
 }
 
 bool cbor_take_bytes(struct span *s, struct span *out)

@@ -27,6 +27,8 @@ struct cbor_item {
 
 /* The next head, with its bytes if it is a string; false, and s unchanged, if there is none. */
 MUST_USE bool cbor_take(struct span *s, struct cbor_item *out);
+/* The same, but a head may be longer than it need be. */
+MUST_USE bool cbor_take_lax(struct span *s, struct cbor_item *out);
 MUST_USE bool cbor_take_bytes(struct span *s, struct span *out);
 /* An element with all that is in it; nesting is bounded. */
 MUST_USE bool cbor_skip(struct span *s);

@@ -30,6 +30,7 @@ struct rtls_collateral {
 	struct bag_crl *crls;
 	struct bag_doc *docs;
 	struct blob *blobs;
+	struct rtls_collateral *makers; /* see collateral_makers() */
 };
 
 int rtls_collateral_new(struct rtls_collateral **out)
@@ -46,6 +47,7 @@ void rtls_collateral_free(struct rtls_collateral *c)
 {
 	if (!c)
 		return;
+	rtls_collateral_free(c->makers);
 	for (size_t i = 0; i < c->n_certs; i++) {
 		X509_free(c->certs[i].x);
 		free(c->certs[i].der);
@@ -217,40 +219,24 @@ static int add_json(struct rtls_collateral *c, struct span s)
 	return 0;
 }
 
-/* A bundle: an array, perhaps tagged, of byte or text strings; numbers in it are skipped. */
-static int add_bundle(struct rtls_collateral *c, struct span s, bool *is_bundle)
-{
-	struct cbor_item it;
-	uint64_t n;
-	int r;
-
-	*is_bundle = false;
-	if (!cbor_take(&s, &it) || (it.major == CBOR_TAG && !cbor_take(&s, &it)) ||
-	    it.major != CBOR_ARRAY || it.value > COLLATERAL_ITEMS_MAX)
-		return 0;
-	n = it.value;
-	for (struct span t = s; n > 0; n--)
-		if (!cbor_take(&t, &it) || (n == 1 && t.n != 0) ||
-		    (it.major != CBOR_UINT && it.major != CBOR_BYTES && it.major != CBOR_TEXT))
-			return 0;
-	*is_bundle = true;
-	while (s.n > 0 && cbor_take(&s, &it)) {
-		if (it.major == CBOR_UINT || it.bytes.n == 0)
-			continue;
-		r = it.bytes.p[0] == '{'   ? add_json(c, it.bytes)
-		    : it.bytes.p[0] == '-' ? add_pem(c, it.bytes)
-					   : add_der(c, it.bytes);
-		if (r < 0)
-			return err_pass(r);
-	}
-	return 0;
-}
-
 static struct span trim_left(struct span s)
 {
 	while (s.n > 0 && s.p[0] != 0 && strchr(" \t\r\n", s.p[0]))
 		s.p++, s.n--;
 	return s;
+}
+
+/* Texts out of Intel's quote provider end in a NUL. */
+static struct span trim_right(struct span s)
+{
+	while (s.n > 0 && strchr(" \t\r\n", s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+static bool is_hex_der(struct span text)
+{
+	return text.n > 4 && memcmp(text.p, "308", 3) == 0;
 }
 
 /* DER in hex, as the PCS sends CRLs when it is not asked for another encoding. */
@@ -259,8 +245,7 @@ static int add_hex(struct rtls_collateral *c, struct span text)
 	uint8_t *der;
 	int r;
 
-	while (text.n > 0 && text.p[text.n - 1] != 0 && strchr(" \t\r\n", text.p[text.n - 1]))
-		text.n--;
+	text = trim_right(text);
 	der = malloc(text.n / 2 + 1);
 	if (!der)
 		return err_new(-ENOMEM);
@@ -268,6 +253,47 @@ static int add_hex(struct rtls_collateral *c, struct span text)
 					     : add_blob(c, text);
 	free(der);
 	return err_pass(r);
+}
+
+static int add_bundled(struct rtls_collateral *c, struct span s)
+{
+	if (s.p[0] == '{')
+		return add_json(c, trim_right(s));
+	if (s.p[0] == '-')
+		return add_pem(c, s);
+	return is_hex_der(s) ? add_hex(c, s) : add_der(c, s);
+}
+
+/*
+ * A bundle: an array, perhaps tagged, of byte or text strings; numbers in it, and tags of its
+ * elements (dates), are passed over. rats-tls writes the number as four bytes, whatever it is.
+ */
+static int add_bundle(struct rtls_collateral *c, struct span s, bool *is_bundle)
+{
+	struct cbor_item it;
+	struct span rest;
+	uint64_t n;
+	int r;
+
+	*is_bundle = false;
+	if (!cbor_take(&s, &it) || (it.major == CBOR_TAG && !cbor_take(&s, &it)) ||
+	    it.major != CBOR_ARRAY || it.value > COLLATERAL_ITEMS_MAX)
+		return 0;
+	rest = s;
+	for (n = it.value; n > 0; n -= it.major != CBOR_TAG)
+		if (!cbor_take_lax(&rest, &it) ||
+		    (it.major != CBOR_UINT && it.major != CBOR_BYTES && it.major != CBOR_TEXT &&
+		     it.major != CBOR_TAG))
+			return 0;
+	if (rest.n != 0)
+		return 0;
+	*is_bundle = true;
+	while (s.n > 0 && cbor_take_lax(&s, &it)) {
+		r = it.bytes.n > 0 ? add_bundled(c, it.bytes) : 0;
+		if (r < 0)
+			return err_pass(r);
+	}
+	return 0;
 }
 
 static int add_any(struct rtls_collateral *c, struct span s)
@@ -285,7 +311,7 @@ static int add_any(struct rtls_collateral *c, struct span s)
 		return err_pass(r);
 	if (s.n > 0 && memmem(s.p, s.n, "-----BEGIN ", 11))
 		return add_pem(c, s);
-	if (text.n > 4 && memcmp(text.p, "308", 3) == 0)
+	if (is_hex_der(text))
 		return add_hex(c, text);
 	return add_blob(c, s);
 }
@@ -335,7 +361,7 @@ static void seal_doc(struct rtls_collateral *c, struct bag_doc *d)
 	}
 }
 
-int rtls_collateral_seal(struct rtls_collateral *c)
+int collateral_seal_plain(struct rtls_collateral *c)
 {
 	if (c->is_sealed)
 		return err_new(-EINVAL);
@@ -351,28 +377,53 @@ int rtls_collateral_seal(struct rtls_collateral *c)
 	return 0;
 }
 
+int rtls_collateral_seal(struct rtls_collateral *c)
+{
+	int r;
+
+	if (c->is_sealed)
+		return err_new(-EINVAL);
+	r = collateral_makers_new(&c->makers);
+	return r < 0 ? err_pass(r) : collateral_seal_plain(c);
+}
+
+const struct rtls_collateral *collateral_makers(const struct rtls_collateral *c)
+{
+	return c ? c->makers : NULL;
+}
+
 const struct bag_cert *collateral_find_der(const struct rtls_collateral *c, struct span der)
 {
-	for (size_t i = 0; c && i < c->n_certs; i++)
-		if (span_equal(SPAN(c->certs[i].der, c->certs[i].der_n), der))
-			return &c->certs[i];
+	for (; c; c = c->makers)
+		for (size_t i = 0; i < c->n_certs; i++)
+			if (span_equal(SPAN(c->certs[i].der, c->certs[i].der_n), der))
+				return &c->certs[i];
 	return NULL;
 }
 
 const struct bag_cert *collateral_find_x509(const struct rtls_collateral *c, const X509 *x)
 {
-	for (size_t i = 0; c && i < c->n_certs; i++)
-		if (c->certs[i].x == x)
-			return &c->certs[i];
+	for (; c; c = c->makers)
+		for (size_t i = 0; i < c->n_certs; i++)
+			if (c->certs[i].x == x)
+				return &c->certs[i];
+	return NULL;
+}
+
+static const struct bag_cert *verified_issuer(const struct rtls_collateral *c, const X509 *x)
+{
+	for (; c; c = c->makers)
+		for (size_t i = 0; i < c->n_certs; i++)
+			if (c->certs[i].x == x && c->certs[i].issuer != SIZE_MAX)
+				return &c->certs[c->certs[i].issuer];
 	return NULL;
 }
 
 bool collateral_knows_issue(const struct rtls_collateral *c, const X509 *x, const X509 *issuer)
 {
-	const struct bag_cert *b = collateral_find_x509(c, x), *i = collateral_find_x509(c, issuer);
+	const struct bag_cert *by = verified_issuer(c, x), *i = collateral_find_x509(c, issuer);
 
-	return b && i && b->issuer != SIZE_MAX &&
-	       memcmp(c->certs[b->issuer].key, i->key, sizeof(i->key)) == 0;
+	return by && i && memcmp(by->key, i->key, sizeof(i->key)) == 0;
 }
 
 bool collateral_is_sealed(const struct rtls_collateral *c)

@@ -77,6 +77,17 @@ const struct bag_cert *collateral_find_x509(const struct rtls_collateral *c, con
 /* Whether sealing has verified that the key of `issuer` signed x; both are the bag's objects. */
 bool collateral_knows_issue(const struct rtls_collateral *c, const X509 *x, const X509 *issuer);
 
+/*
+ * rtls_collateral_seal() also puts the makers' own certificates that the library carries (AMD's)
+ * into a bag inside the bag, parsed and verified like the rest; they are found by the functions
+ * above, but are no items. This seals without them: what a peer sent is used once, and they would
+ * cost more than they save.
+ */
+int collateral_seal_plain(struct rtls_collateral *c) MUST_USE;
+int collateral_makers_new(struct rtls_collateral **out) MUST_USE;
+/* That inner bag, borrowed; NULL: there is none. c may be NULL. */
+const struct rtls_collateral *collateral_makers(const struct rtls_collateral *c);
+
 bool collateral_is_sealed(const struct rtls_collateral *c);
 const struct bag_cert *collateral_bag_cert(const struct rtls_collateral *c, size_t i);
 const struct bag_crl *collateral_bag_crl(const struct rtls_collateral *c, size_t i);

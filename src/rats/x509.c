@@ -79,6 +79,46 @@ bool chain_from_pem(struct span pem, struct chain *out)
 	return chain_from_pem_known(pem, NULL, out);
 }
 
+static bool is_issued_in_name(X509 *x, X509 *issuer)
+{
+	return X509_NAME_cmp(X509_get_issuer_name(x), X509_get_subject_name(issuer)) == 0;
+}
+
+/* Of cert[from..n): the one that issued x, or with x NULL the one that issued no other; n: none. */
+static size_t next_in_chain(const struct chain *c, size_t from, X509 *x)
+{
+	size_t i = from;
+
+	for (; i < c->n; i++) {
+		bool is_issuer = false;
+
+		for (size_t k = from; k < c->n && !x; k++)
+			is_issuer |= k != i && is_issued_in_name(c->cert[k], c->cert[i]);
+		if (x ? is_issued_in_name(x, c->cert[i]) : !is_issuer)
+			break;
+	}
+	return i;
+}
+
+void chain_sort(struct chain *c)
+{
+	X509 *as_given[CHAIN_MAX];
+
+	memcpy(as_given, c->cert, sizeof(as_given));
+	for (size_t at = 0; at < c->n; at++) {
+		const size_t i = next_in_chain(c, at, at ? c->cert[at - 1] : NULL);
+		X509 *x;
+
+		if (i == c->n) {
+			memcpy(c->cert, as_given, sizeof(as_given));
+			return;
+		}
+		x = c->cert[at];
+		c->cert[at] = c->cert[i];
+		c->cert[i] = x;
+	}
+}
+
 bool pkey_sha256(EVP_PKEY *key, uint8_t out[32])
 {
 	uint8_t *der = NULL;

@@ -51,6 +51,13 @@ bool chain_from_pem(struct span pem, struct chain *out);
 /* The same; certificates that are in the bag are not parsed and verified once more. */
 bool chain_from_pem_known(struct span pem, const struct rtls_collateral *bag, struct chain *out);
 
+/*
+ * Puts a chain in order by the names: the one that issued no other first, each followed by its
+ * issuer. A chain for which that is not possible stays as it is; whether the order is right,
+ * chain_check() says.
+ */
+void chain_sort(struct chain *c);
+
 bool x509_key_sha256(X509 *cert, uint8_t out[32]);
 bool pkey_sha256(EVP_PKEY *key, uint8_t out[32]);
 const struct key_pin *pin_find(const struct key_pin *pins, size_t n, const uint8_t sha256[32]);

@@ -113,6 +113,7 @@ int inspect_decode(const struct inspect *in, const char *path, struct rtls_verdi
 	r = inspect_read(path, &file, &n);
 	if (r < 0)
 		return err_pass(r);
+	inspect_from_text(file, &n);
 	r = inspect_load(in, NULL, &c);
 	if (r < 0)
 		return err_pass(r);
@@ -131,10 +132,47 @@ bool inspect_is_evidence(const char *path, const struct rtls_verdict *v)
 	return false;
 }
 
+static void print_hex(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		printf("%02x", p[i]);
+}
+
 static void print_text(const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		putchar(p[i] < ' ' || p[i] > '~' ? '?' : p[i]);
+}
+
+void inspect_json_text(const uint8_t *p, size_t n)
+{
+	putchar('"');
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '"' || p[i] == '\\')
+			putchar('\\');
+		print_text(p + i, 1);
+	}
+	putchar('"');
+}
+
+void inspect_json_claim(const struct rtls_claim *c)
+{
+	switch (c->kind) {
+	case RTLS_CLAIM_UINT:
+		printf("%" PRIu64, c->number);
+		return;
+	case RTLS_CLAIM_BOOL:
+		fputs(c->number ? "true" : "false", stdout);
+		return;
+	case RTLS_CLAIM_TEXT:
+		inspect_json_text(c->bytes, c->n_bytes);
+		return;
+	case RTLS_CLAIM_BYTES:
+	case RTLS_CLAIM_NONE:
+		putchar('"');
+		print_hex(c->bytes, c->n_bytes);
+		putchar('"');
+	}
 }
 
 void inspect_print_claim(const char *before, const struct rtls_claim *c)
@@ -154,8 +192,7 @@ void inspect_print_claim(const char *before, const struct rtls_claim *c)
 		break;
 	case RTLS_CLAIM_BYTES:
 	case RTLS_CLAIM_NONE:
-		for (size_t i = 0; i < c->n_bytes; i++)
-			printf("%02x", c->bytes[i]);
+		print_hex(c->bytes, c->n_bytes);
 	}
 	putchar('\n');
 }

@@ -56,6 +56,8 @@ PRINTF_LIKE(1, 2) int inspect_complain(const char *fmt, ...);
 
 /* The whole file, "-" for standard input; what went wrong is said on stderr. Free *out. */
 MUST_USE int inspect_read(const char *path, uint8_t **out, size_t *out_n);
+/* Hex or base64 of evidence becomes that evidence, in place; anything else stays as it is. */
+void inspect_from_text(uint8_t *p, size_t *n);
 /* All of --collateral, or of `fallback` (may be NULL) if it was not given; sealed. */
 MUST_USE int inspect_load(const struct inspect *in, const char *fallback,
 			  struct rtls_collateral **out);
@@ -64,6 +66,10 @@ MUST_USE int inspect_decode(const struct inspect *in, const char *path, struct r
 /* Whether the bytes were recognised as evidence; if not, says why and names the file. */
 bool inspect_is_evidence(const char *path, const struct rtls_verdict *v);
 
+/* A string of JSON, in quotes; what is not printable ASCII becomes '?'. */
+void inspect_json_text(const uint8_t *p, size_t n);
+/* The value of a claim in JSON; bytes in hex. */
+void inspect_json_claim(const struct rtls_claim *c);
 /* "  name: value" or the like, in printable ASCII. */
 void inspect_print_claim(const char *before, const struct rtls_claim *c);
 void inspect_print_checks(const struct rtls_verdict *v);

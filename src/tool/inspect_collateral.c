@@ -26,27 +26,49 @@ static int load(const char *path, struct rtls_collateral **out)
 	return inspect_load(&one, NULL, out);
 }
 
-/* Whether it has not expired. */
-static bool print_item(const struct rtls_collateral_item *item, int64_t now)
+static bool is_expired(const struct rtls_collateral_item *item, int64_t now)
 {
-	const bool dated = item->expires != 0, expired = dated && now > item->expires;
-	const bool early = dated && now < item->issued;
+	return item->expires != 0 && now > item->expires;
+}
+
+static const char *state_of(const struct rtls_collateral_item *item, int64_t now)
+{
+	if (is_expired(item, now))
+		return "EXPIRED";
+	return item->expires == 0 ? "-" : now < item->issued ? "NOT YET" : "valid";
+}
+
+static void print_item(const struct rtls_collateral_item *item, int64_t now)
+{
+	const bool dated = item->expires != 0;
 	char from[32] = "-", to[32] = "-";
 
 	if (dated) {
 		inspect_format_time(item->issued, from);
 		inspect_format_time(item->expires, to);
 	}
-	printf("%-11s  %-20s  %-20s  %-9s  %-8s  %s\n", item->kind, from, to,
-	       expired ? "EXPIRED"
-	       : early ? "NOT YET"
-	       : dated ? "valid"
-		       : "-",
+	printf("%-11s  %-20s  %-20s  %-9s  %-8s  %s\n", item->kind, from, to, state_of(item, now),
 	       item->is_signed ? "signed"
 	       : dated	       ? "UNSIGNED"
 			       : "-",
 	       item->name);
-	return !expired;
+}
+
+/* What has no dates has null there, and no state. */
+static void print_item_json(const struct rtls_collateral_item *item, int64_t now, bool is_first)
+{
+	const bool dated = item->expires != 0;
+	char from[32], to[32];
+
+	printf("%s{\"kind\": \"%s\", \"name\": ", is_first ? "" : ", ", item->kind);
+	inspect_json_text((const uint8_t *)item->name, strlen(item->name));
+	if (dated)
+		printf(", \"from\": \"%s\", \"expires\": \"%s\", \"state\": \"%s\"",
+		       inspect_format_time(item->issued, from),
+		       inspect_format_time(item->expires, to), state_of(item, now));
+	else
+		fputs(", \"from\": null, \"expires\": null, \"state\": null", stdout);
+	printf(", \"signed\": %s}", item->is_signed ? "true" : "false");
 }
 
 int inspect_collateral_show(const struct inspect *in)
@@ -58,12 +80,22 @@ int inspect_collateral_show(const struct inspect *in)
 
 	if (load(in->operands[0], &c) < 0)
 		return EXIT_UNDECIDED;
-	printf("%-11s  %-20s  %-20s  %-9s  %-8s  %s\n", "KIND", "FROM", "EXPIRES", "STATE",
-	       "ISSUER", "NAME");
-	for (; rtls_collateral_item(c, n, &item); n++)
-		in_time = print_item(&item, in->time) && in_time;
-	if (n == 0)
+	if (!rtls_collateral_item(c, 0, &item))
 		return inspect_complain("%s: holds no collateral", in->operands[0]);
+	if (in->json)
+		fputs("{\"items\": [", stdout);
+	else
+		printf("%-11s  %-20s  %-20s  %-9s  %-8s  %s\n", "KIND", "FROM", "EXPIRES", "STATE",
+		       "ISSUER", "NAME");
+	for (; rtls_collateral_item(c, n, &item); n++) {
+		in_time = in_time && !is_expired(&item, in->time);
+		if (in->json)
+			print_item_json(&item, in->time, n == 0);
+		else
+			print_item(&item, in->time);
+	}
+	if (in->json)
+		puts("]}");
 	return inspect_flush(in_time ? EXIT_SUCCESS : EXIT_REJECTED);
 }
 

@@ -33,8 +33,41 @@ static bool equal(const struct rtls_claim *a, const struct rtls_claim *b)
 	       (a->n_bytes == 0 || memcmp(a->bytes, b->bytes, a->n_bytes) == 0);
 }
 
+/* How one difference is printed; a or b is NULL where there is no such claim. */
+typedef void (*print_fn)(bool is_first, const struct rtls_claim *a, const struct rtls_claim *b);
+
+static void print_text(bool is_first, const struct rtls_claim *a, const struct rtls_claim *b)
+{
+	(void)is_first;
+	if (a)
+		inspect_print_claim("- ", a);
+	if (b)
+		inspect_print_claim("+ ", b);
+}
+
+static void print_json_value(const char *before, const struct rtls_claim *c)
+{
+	fputs(before, stdout);
+	if (c)
+		inspect_json_claim(c);
+	else
+		fputs("null", stdout);
+}
+
+static void print_json(bool is_first, const struct rtls_claim *a, const struct rtls_claim *b)
+{
+	const char *name = a ? a->name : b->name;
+
+	fputs(is_first ? "{\"name\": " : ", {\"name\": ", stdout);
+	inspect_json_text((const uint8_t *)name, strlen(name));
+	print_json_value(", \"before\": ", a);
+	print_json_value(", \"after\": ", b);
+	putchar('}');
+}
+
 /* Claims of a that b lacks or has otherwise; with both, what b says stands below. */
-static size_t print_changes(const struct rtls_verdict *a, const struct rtls_verdict *b)
+static size_t print_changes(const struct rtls_verdict *a, const struct rtls_verdict *b,
+			    print_fn print, size_t before)
 {
 	struct rtls_claim mine, theirs;
 	size_t n = 0;
@@ -44,15 +77,14 @@ static size_t print_changes(const struct rtls_verdict *a, const struct rtls_verd
 
 		if (there && equal(&mine, &theirs))
 			continue;
-		inspect_print_claim("- ", &mine);
-		if (there)
-			inspect_print_claim("+ ", &theirs);
+		print(n + before == 0, &mine, there ? &theirs : NULL);
 		n++;
 	}
 	return n;
 }
 
-static size_t print_additions(const struct rtls_verdict *a, const struct rtls_verdict *b)
+static size_t print_additions(const struct rtls_verdict *a, const struct rtls_verdict *b,
+			      print_fn print, size_t before)
 {
 	struct rtls_claim mine, theirs;
 	size_t n = 0;
@@ -60,7 +92,7 @@ static size_t print_additions(const struct rtls_verdict *a, const struct rtls_ve
 	for (size_t i = 0; rtls_verdict_claim(b, i, &theirs); i++) {
 		if (find(a, theirs.name, count_before(b, i, theirs.name), &mine))
 			continue;
-		inspect_print_claim("+ ", &theirs);
+		print(n + before == 0, NULL, &theirs);
 		n++;
 	}
 	return n;
@@ -70,16 +102,28 @@ int inspect_diff(const struct inspect *in)
 {
 	CLEANUP(rtls_verdict_freep) struct rtls_verdict *a = NULL;
 	CLEANUP(rtls_verdict_freep) struct rtls_verdict *b = NULL;
+	const print_fn print = in->json ? print_json : print_text;
+	struct rtls_claim tee[2] = { { .name = "tee", .kind = RTLS_CLAIM_TEXT },
+				     { .name = "tee", .kind = RTLS_CLAIM_TEXT } };
 	size_t n = 0;
 
 	if (inspect_decode(in, in->operands[0], &a) < 0 ||
 	    !inspect_is_evidence(in->operands[0], a) ||
 	    inspect_decode(in, in->operands[1], &b) < 0 || !inspect_is_evidence(in->operands[1], b))
 		return EXIT_UNDECIDED;
-	if (strcmp(rtls_verdict_tee(a), rtls_verdict_tee(b)) != 0)
-		n += (size_t)(printf("- tee: %s\n+ tee: %s\n", rtls_verdict_tee(a),
-				     rtls_verdict_tee(b)) > 0);
-	n += print_changes(a, b);
-	n += print_additions(a, b);
+	tee[0].bytes = (const uint8_t *)rtls_verdict_tee(a);
+	tee[0].n_bytes = strlen(rtls_verdict_tee(a));
+	tee[1].bytes = (const uint8_t *)rtls_verdict_tee(b);
+	tee[1].n_bytes = strlen(rtls_verdict_tee(b));
+	if (in->json)
+		fputs("{\"differences\": [", stdout);
+	if (!equal(&tee[0], &tee[1])) {
+		print(true, &tee[0], &tee[1]);
+		n++;
+	}
+	n += print_changes(a, b, print, n);
+	n += print_additions(a, b, print, n);
+	if (in->json)
+		puts("]}");
 	return inspect_flush(n == 0 ? EXIT_SUCCESS : EXIT_REJECTED);
 }

@@ -23,6 +23,10 @@
 #include "tool/inspect_http.h"
 
 enum { ITEMS_MAX = 8, PATH_LEN_MAX = 512, NAME_LEN_MAX = 96, URL_LEN_MAX = 2048 };
+enum {
+	RETRIES_MAX = 3, /* of a busy service */
+	WAIT_MAX_S = 30, /* for it; then the next one is asked */
+};
 
 struct item {
 	const char *kind;	  /* that rtls_collateral_item() must call it */
@@ -154,6 +158,22 @@ static const char *judge(const struct item *it, int64_t now)
 	return wrong;
 }
 
+/* A service that is busy is asked again when it says so, if that is soon. */
+static const char *get_patiently(const char *url, struct http_reply *out)
+{
+	const char *wrong;
+	int64_t wait_s;
+
+	for (int again = 0;; again++) {
+		wrong = http_get(url, out, &wait_s);
+		if (!wrong || wait_s == 0 || again == RETRIES_MAX || wait_s > WAIT_MAX_S)
+			return wrong;
+		fprintf(stderr, "%s: %s, again in %" PRId64 " s\n", url, wrong, wait_s);
+		for (unsigned left = (unsigned)wait_s; left > 0;)
+			left = sleep(left);
+	}
+}
+
 static bool try_url(struct item *it, const char *base, const char *path, int64_t now)
 {
 	const size_t n = strlen(base);
@@ -163,7 +183,7 @@ static bool try_url(struct item *it, const char *base, const char *path, int64_t
 	if (snprintf(url, sizeof(url), "%.*s%s", (int)(n && base[n - 1] == '/' ? n - 1 : n), base,
 		     path) >= (int)sizeof(url))
 		return false;
-	wrong = http_get(url, &it->reply);
+	wrong = get_patiently(url, &it->reply);
 	if (!wrong) {
 		wrong = judge(it, now);
 		if (wrong)

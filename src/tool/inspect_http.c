@@ -68,7 +68,18 @@ static bool set_up(CURL *c, const char *url, struct http_reply *r, char *why)
 	       curl_easy_setopt(c, CURLOPT_WRITEDATA, r) == CURLE_OK;
 }
 
-const char *http_get(const char *url, struct http_reply *out)
+/* RFC 9110, 10.2.3; without a number a second is polite. */
+static int64_t wait_of(CURL *c, long status)
+{
+	curl_off_t s = 0;
+
+	if (status != 429 && status != 503)
+		return 0;
+	curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &s);
+	return s > 0 ? (int64_t)s : 1;
+}
+
+const char *http_get(const char *url, struct http_reply *out, int64_t *out_wait_s)
 {
 	static char why[CURL_ERROR_SIZE];
 	struct http_reply r = { 0 };
@@ -77,11 +88,13 @@ const char *http_get(const char *url, struct http_reply *out)
 	CURL *c = curl_easy_init();
 
 	why[0] = '\0';
+	*out_wait_s = 0;
 	if (c && set_up(c, url, &r, why))
 		code = curl_easy_perform(c);
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
 		r.chain = take_chain(c);
+		*out_wait_s = wait_of(c, status);
 	}
 	curl_easy_cleanup(c);
 	if (code == CURLE_OK && status == 200 && r.n > 0) {

@@ -17,9 +17,10 @@ struct http_reply {
 
 /*
  * Returns NULL and fills *out, or says what went wrong: borrowed until the next call. Servers
- * prove themselves by TLS as usual, but nothing rests on it: what comes back is signed.
+ * prove themselves by TLS as usual, but nothing rests on it: what comes back is signed. *out_wait_s
+ * is how many seconds a service that is busy (429, 503) wants to be left alone; 0: it is not busy.
  */
-const char *http_get(const char *url, struct http_reply *out) MUST_USE;
+const char *http_get(const char *url, struct http_reply *out, int64_t *out_wait_s) MUST_USE;
 void http_reply_deinit(struct http_reply *r);
 
 #endif

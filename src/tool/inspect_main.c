@@ -42,7 +42,7 @@ static const struct option_spec specs[] = {
 	[OPTIONS] = { "options", "LIST", "tpm: KEY=VALUE,..., see rats-attester(7)" },
 	[NAME] = { "name", "NAME", "tpm enroll: a name for the policy's alternative" },
 	[ANY] = { "any", NULL, "policy: accept any evidence of that kind of TEE" },
-	[JSON] = { "json", NULL, "verify, show: print one JSON object" },
+	[JSON] = { "json", NULL, "print one JSON object" },
 	[VERBOSE] = { "verbose", NULL, "or -v: print every check, and verify every claim too" },
 };
 
@@ -62,7 +62,9 @@ static const struct option_program program = {
 	.summary = "Looks at evidence of trusted execution environments, and verifies it.",
 	.options = specs,
 	.n_options = ARRAY_LEN(specs),
-	.footer = "FILE is a quote, report, token, envelope or certificate; - is standard input.\n"
+	.footer = "FILE is a quote, report, token, envelope or certificate, or one in hex or "
+		  "base64;\n"
+		  "- is standard input.\n"
 		  "Exit status: 0 trusted (or done), 1 rejected (or different, or no evidence),\n"
 		  "2 not decided. See rats-inspect(1).",
 	.n_operands_max = INSPECT_OPERANDS_MAX,
@@ -83,8 +85,8 @@ static const struct command commands[] = {
 	  inspect_verify },
 	{ "show", NULL, 1, MAY_DECODE | MAY(JSON) | MAY(VERBOSE), inspect_show },
 	{ "policy", NULL, 1, MAY_DECODE | MAY(ANY), inspect_policy },
-	{ "diff", NULL, 2, MAY_DECODE, inspect_diff },
-	{ "collateral", "show", 1, MAY(TIME), inspect_collateral_show },
+	{ "diff", NULL, 2, MAY_DECODE | MAY(JSON), inspect_diff },
+	{ "collateral", "show", 1, MAY(TIME) | MAY(JSON), inspect_collateral_show },
 	{ "collateral", "bundle", 1, 0, inspect_collateral_bundle },
 	{ "collateral", "fetch", 2, MAY(TIME) | MAY(URL), inspect_collateral_fetch },
 	{ "tpm", "enroll", 0, MAY_ATTEST | MAY(NAME), inspect_tpm_enroll },

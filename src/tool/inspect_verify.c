@@ -88,6 +88,7 @@ int inspect_verify(const struct inspect *in)
 	if (load_policy(in->policy, &policy) < 0 || inspect_read(in->operands[0], &file, &n) < 0 ||
 	    inspect_load(in, rtls_policy_collateral_path(policy), &collateral) < 0)
 		return EXIT_UNDECIDED;
+	inspect_from_text(file, &n);
 	r = rtls_appraise(policy, collateral, file, n, &ctx, &v);
 	if (r < 0)
 		return inspect_complain("%s: %s", in->operands[0], err_text(r));

@@ -5,6 +5,7 @@ long as it is that TPM in that state; and a TPM that is not there, dies, hangs, 
 Run by Meson, which gives RATS_INSPECT and ATTEST_DRIVER, or by hand with both in the environment.
 """
 
+import hashlib
 import os
 import pathlib
 import re
@@ -291,6 +292,41 @@ def test_failing(tpm, proxied, name, answer):
         assert status == 2 and out == b"" and len(err.splitlines()) == 1
 
 
+RELAY = """
+import os, sys
+sys.path.insert(0, {module!r})
+import swtpm
+while True:
+    header = os.read(0, 10)
+    if not header:
+        break
+    command = header + os.read(0, int.from_bytes(header[2:6], "big") - 10)
+    with swtpm.socket.socket(swtpm.socket.AF_UNIX) as s:
+        s.connect({path!r})
+        s.sendall(command)
+        reply = swtpm.read_message(s)
+    last = header[6:10] == {last!r}
+    if last:
+        os.close(0)
+        os.closerange(3, 256)  # it was inherited more than once
+    os.write(1, reply)
+    if last:
+        break
+"""
+
+
+@pytest.mark.parametrize("name", ["create_primary", "pcr_read"])
+def test_pipe_that_breaks(tmp_path, tpm, name):
+    """Nobody reads any more when the next command is written: an error, and no SIGPIPE."""
+    script = tmp_path / "relay.py"
+    script.write_text(RELAY.format(module=os.path.dirname(swtpm.__file__), path=str(tpm.path),
+                                   last=swtpm.CC[name].to_bytes(4, "big")))
+    tcti = f"cmd:exec {sys.executable} {script}"
+    assert complaint("tpm", "quote", "--tcti", tcti, "--report-data", RANDOM).endswith("IO failure")
+    script.write_text(script.read_text().replace("if last:", "if False:"))
+    assert verify(enroll(tmp_path, tpm.tcti), quote(tmp_path, tcti)) == "TRUSTED tpm"
+
+
 def test_hanging(tpm, proxied):
     """It waits as long as the TPM does, and can be ended from outside."""
     reached, go = threading.Event(), threading.Event()
@@ -390,6 +426,36 @@ def test_key_that_signs_anything(tpm):
     tpm.tools("tpm2_flushcontext", "-t")
     assert "no attestation key" in complaint("tpm", "enroll", "--tcti", tpm.tcti, "--options",
                                              "handle=0x81010007")
+
+
+def openssl(*args, cwd):
+    return subprocess.run(["openssl", *args], cwd=cwd, check=True, capture_output=True).stdout
+
+
+def test_certified_key(tmp_path, tpm):
+    """The policy pins the CA; a key of another TPM cannot use the certificate."""
+    make_ak(tpm)
+    tpm.tools("tpm2_evictcontrol", "-C", "o", "-c", "ak.ctx", "0x81010005")
+    tpm.tools("tpm2_flushcontext", "-t")
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+            "ca.key", "-out", "ca.pem", "-subj", "/CN=CA", "-days", "30", cwd=tpm.dir)
+    (tpm.dir / "ext").write_text("extendedKeyUsage=2.23.133.8.3\nbasicConstraints=critical,CA:FALSE\n")
+    openssl("x509", "-new", "-force_pubkey", "ak.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-subj",
+            "/CN=AK", "-days", "30", "-extfile", "ext", "-out", "leaf.pem", cwd=tpm.dir)
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes((tpm.dir / "leaf.pem").read_bytes() + (tpm.dir / "ca.pem").read_bytes())
+    spki = openssl("pkey", "-in", "ca.key", "-pubout", "-outform", "DER", cwd=tpm.dir)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("one_of:\n  - {tee: tpm, pcrs: any, ca_sha256: " +
+                      hashlib.sha256(spki).hexdigest() + "}\ncollateral: {crl: if-present}\n")
+    given = f"handle=0x81010005,ak_chain={chain}"
+    assert verify(policy, quote(tmp_path, tpm.tcti, "--options", given)) == "TRUSTED tpm"
+    assert verify(policy, quote(tmp_path, tpm.tcti, "--options", given[:17])) == "REJECTED SIGNER"
+    assert verify(policy, quote(tmp_path, tpm.tcti, "--options", f"ak_chain={chain}")) == \
+        "REJECTED BINDING"
+    chain.unlink()
+    assert complaint("tpm", "quote", "--tcti", tpm.tcti, "--report-data", RANDOM, "--options",
+                     given) == f"{chain}: No such file or directory"
 
 
 def test_assemble(tmp_path, tpm):

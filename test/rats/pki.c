@@ -133,6 +133,8 @@ X509 *pki_cert_make(const struct pki *p, const struct pki_cert *s)
 	if (s->extension.n > 0)
 		add_raw(x, s->extension_oid ? s->extension_oid : "1.2.840.113741.1.13.1", false,
 			s->extension);
+	if (s->endorsements)
+		add_raw(x, "2.23.133.5.4.2", false, *s->endorsements);
 	if (s->is_odd)
 		add_raw(x, "1.3.6.1.4.1.99999.1", true, SPAN(odd, sizeof(odd)));
 	MUST(X509_sign(x, p->key[s->signer], EVP_sha256()) > 0);

@@ -52,7 +52,8 @@ struct pki_cert {
 	int pathlen;		      /* -1: none */
 	struct span extension;	      /* value of one more extension; empty: none */
 	const char *extension_oid;    /* NULL: the Intel extension of PCK certificates */
-	bool is_broken;		      /* one bit of the signature is flipped */
+	const struct span *endorsements; /* value of extension 2.23.133.5.4.2; NULL: none */
+	bool is_broken;			 /* one bit of the signature is flipped */
 };
 
 struct pki_crl {

@@ -28,7 +28,7 @@ struct snp_forgery {
 	size_t hwid_n;
 	bool wrap_hwid, double_svn, omit_svn, no_csp, no_leaf, no_ask, leaf_in_table;
 	EVP_PKEY *leaf_key, *leaf_signer, *ask_signer, *report_key;
-	int64_t now;
+	int64_t now, from, to; /* from, to: of the certificate; 0: around PKI_NOW */
 	bool crl_strict;
 	long crl_serial; /* -2: no CRL */
 	EVP_PKEY *crl_key;
@@ -121,6 +121,8 @@ static inline X509 *snp_certify(const struct snp_forgery *f, const char *issuer_
 			      .issuer_cn = issuer_cn,
 			      .issuer_key = f->leaf_signer,
 			      .pss = true,
+			      .from = f->from,
+			      .to = f->to,
 			      .exts = exts };
 
 	product[1] = (uint8_t)n_product;

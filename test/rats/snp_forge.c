@@ -4,6 +4,8 @@
  */
 #include "snp_build.h"
 
+#include "rats/snp/snp_amd_certs.h"
+
 static struct rtls_verdict *run(struct snp_forgery *f, bool sign)
 {
 	struct rtls_collateral *bag = snp_collect(f);
@@ -347,12 +349,43 @@ static void test_root_is_pinned(void **state)
 	rtls_verdict_free(v);
 }
 
+/* AMD's own certificates: read and verified once, when a bag is sealed, and no items of it. */
+static void test_makers(void **state)
+{
+	struct rtls_collateral *bag = bag_of((const char *const[]){ NULL }), *plain;
+	const struct rtls_collateral *makers = collateral_makers(bag);
+	struct rtls_collateral_item item;
+
+	(void)state;
+	assert_int_equal(collateral_n_certs(makers), SNP_AMD_CERTS);
+	for (size_t i = 0; i < SNP_AMD_CERTS; i++) {
+		X509 *x = collateral_cert(makers, i), *by = NULL;
+		const struct bag_cert *b = collateral_find_x509(bag, x);
+
+		assert_non_null(b);
+		assert_ptr_equal(collateral_find_der(bag, SPAN(b->der, b->der_n)), b);
+		for (size_t k = 0; k < SNP_AMD_CERTS && !by; k++)
+			if (collateral_knows_issue(bag, x, collateral_cert(makers, k)))
+				by = collateral_cert(makers, k);
+		assert_non_null(by);
+		assert_int_equal(X509_verify(x, X509_get0_pubkey(by)), 1);
+		assert_false(collateral_knows_issue(bag, by, x) && by != x);
+	}
+	assert_int_equal(collateral_n_certs(bag), 0);
+	assert_false(rtls_collateral_item(bag, 0, &item));
+	assert_int_equal(rtls_collateral_new(&plain), 0);
+	assert_int_equal(collateral_seal_plain(plain), 0);
+	assert_null(collateral_makers(plain));
+	rtls_collateral_free(plain);
+	rtls_collateral_free(bag);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_honest),	       cmocka_unit_test(test_forgeries),
 		cmocka_unit_test(test_unsigned_part),  cmocka_unit_test(test_size),
-		cmocka_unit_test(test_root_is_pinned),
+		cmocka_unit_test(test_root_is_pinned), cmocka_unit_test(test_makers),
 	};
 
 	return cmocka_run_group_tests(tests, snp_make_pki, snp_free_pki);

@@ -105,11 +105,12 @@ static inline X509 *pki_make(const struct pki_cert *c)
 	return x;
 }
 
-/* A CRL of this issuer that lists one serial number, or none if it is < 0. */
-static inline X509_CRL *pki_make_crl(X509 *issuer, EVP_PKEY *key, bool pss, long serial)
+/* A CRL of this issuer that lists one serial number, or none if it is < 0; a day old at `now`. */
+static inline X509_CRL *pki_make_crl_at(X509 *issuer, EVP_PKEY *key, bool pss, long serial,
+					int64_t now)
 {
 	X509_CRL *crl = X509_CRL_new();
-	ASN1_TIME *t = ASN1_TIME_set(NULL, PKI_NOW - 86400);
+	ASN1_TIME *t = ASN1_TIME_set(NULL, now - 86400);
 
 	X509_CRL_set_version(crl, X509_CRL_VERSION_2);
 	X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer));
@@ -124,11 +125,16 @@ static inline X509_CRL *pki_make_crl(X509 *issuer, EVP_PKEY *key, bool pss, long
 		X509_CRL_add0_revoked(crl, r);
 		ASN1_INTEGER_free(n);
 	}
-	ASN1_TIME_set(t, PKI_NOW + 86400);
+	ASN1_TIME_set(t, now + 86400);
 	X509_CRL_set1_nextUpdate(crl, t);
 	pki_sign(key, pss, NULL, crl);
 	ASN1_TIME_free(t);
 	return crl;
+}
+
+static inline X509_CRL *pki_make_crl(X509 *issuer, EVP_PKEY *key, bool pss, long serial)
+{
+	return pki_make_crl_at(issuer, key, pss, serial, PKI_NOW);
 }
 
 static inline void bag_add_cert(struct rtls_collateral *bag, X509 *x)

@@ -6,15 +6,18 @@ from it, and what comes out is what the manifest says. Run by Meson, which gives
 hand with both in the environment; without vectors it says so and ends with status 77.
 """
 
+import base64
 import calendar
 import contextlib
 import http.server
+import itertools
 import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import urllib.parse
@@ -351,13 +354,23 @@ def test_collateral_that_is_none(tmp_path):
 
 
 @contextlib.contextmanager
-def service(answers):
-    """A service on loopback; answers: path with query -> (body, issuer chain header, chain)."""
+def service(answers, busy=None):
+    """
+    A service on loopback; answers: path with query -> (body, issuer chain header, chain).
+    busy: path -> what it answers first, (status, Retry-After) in turn.
+    """
     asked = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
+            if (busy or {}).get(self.path):
+                status, after = busy[self.path].pop(0)
+                self.send_response(status)
+                if after:
+                    self.send_header("Retry-After", after)
+                self.end_headers()
+                return
             body, header, chain = answers.get(self.path, (None, None, None))
             self.send_response(404 if body is None else 200)
             if chain:
@@ -378,6 +391,116 @@ def service(answers):
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def as_text(raw):
+    """The ways in which evidence is pasted."""
+    hexed, b64 = raw.hex(), base64.b64encode(raw).decode()
+    yield from (hexed, hexed.upper() + "\n", "0x" + hexed, "\n".join(textwrap.wrap(hexed, 64)) + "\n")
+    yield from (b64, b64.rstrip("="), base64.urlsafe_b64encode(raw).decode(), base64.encodebytes(raw).decode(),
+                "\r\n".join(textwrap.wrap(b64, 76)))
+
+
+@pytest.mark.parametrize("name", ["sgx/sgx_00606a000000_oasis.quote.bin", "snp/snp2_milan_google.report.bin",
+                                  "tdx/tdx5_90c06f000000_google.quote.bin"])
+def test_evidence_as_text(name, tmp_path):
+    raw, policy = (VECTORS / name).read_bytes(), tmp_path / "p.yaml"
+    entry = next(e for e in EVIDENCE if e["file"] == name)
+    shown = tool("show", VECTORS / name)
+    assert shown[0] == 0
+    policy.write_text(tool("policy", "--any", VECTORS / name, *setting(entry, VECTORS / name))[1])
+    verify = ["verify", "--policy", policy, *setting(entry, VECTORS / name)]
+    verdict = tool(*verify, VECTORS / name)
+    assert verdict[0] == 0
+    for n, text in enumerate(as_text(raw)):
+        assert tool("show", "-", stdin=text.encode()) == shown, n
+        assert tool(*verify, "-", stdin=text.encode()) == verdict, n
+    hexed = raw.hex()
+    for broken in (hexed[:-1], hexed[:100] + "." + hexed[100:], hexed + "\0", "0x", "====", "A"):
+        status, out, err = tool("show", "-", stdin=broken.encode())
+        assert status == 1 and one_line(out, err)
+
+
+def pem_in_order(raw, order):
+    """The quote with the certificates of its PCK chain in another order."""
+    start, end = raw.index(b"-----BEGIN"), raw.rindex(b"-----END CERTIFICATE-----") + 25
+    certs = re.findall(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", raw[start:end] + b"\n", re.S)
+    assert len(certs) == 3
+    chain = b"".join(c.rstrip(b"\n") + b"\n" for c in (certs[i] for i in order))[:end - start]
+    assert len(chain) == end - start
+    return raw[:start] + chain + raw[end:]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))) + [(0, 0, 1), (0, 2, 2)], ids=str)
+def test_pck_chain_in_any_order(order):
+    """The order of the certificates is not signed, and services differ in it."""
+    raw = (VECTORS / "sgx/sgx_00a067110000_phala.quote.bin").read_bytes()
+    e = next(x for x in EVIDENCE if x["id"] == "sgx_00a067110000_phala@2025")
+    if len(set(order)) < 3:
+        start = raw.index(b"-----BEGIN")
+        certs = re.findall(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", raw[start:], re.S)
+        text = b"\n".join(certs[i] for i in order)
+        size = raw.index(b"-----BEGIN") - 4
+        quote_end = size + 4 + int.from_bytes(raw[size:size + 4], "little")
+        cut = quote_end - int.from_bytes(raw[size:size + 4], "little") + len(text)
+        changed = raw[:size] + len(text).to_bytes(4, "little") + text
+        total = int.from_bytes(raw[432:436], "little") + cut - quote_end
+        changed = changed[:432] + total.to_bytes(4, "little") + changed[436:]
+    else:
+        changed = pem_in_order(raw, order)
+    with_ = setting(e, VECTORS / e["file"])
+    v = json.loads(tool("show", "-", "--json", *with_, stdin=changed)[1])
+    if len(set(order)) < 3:
+        assert v["failed"] == "CHAIN", v["why"]
+    else:
+        assert v["failed"] is None, v["why"]
+
+
+def test_json_of_diff_and_collateral(tmp_path):
+    a, b = (VECTORS / "snp" / f"snp2_milan_{n}.report.bin" for n in ("google", "librats"))
+    status, out, err = tool("diff", a, b, "--json")
+    left, right = (json.loads(tool("show", f, "--json")[1])["claims"] for f in (a, b))
+    d = {x["name"]: (x["before"], x["after"]) for x in json.loads(out)["differences"]}
+    assert status == 1 and not err
+    assert d == {k: (left.get(k), right.get(k)) for k in {**left, **right} if left.get(k) != right.get(k)}
+    status, out, _ = tool("diff", a, a, "--json")
+    assert status == 0 and json.loads(out) == {"differences": []}
+    quote = VECTORS / "sgx/sgx_00a067110000_phala.quote.bin"
+    d = json.loads(tool("diff", a, quote, "--json")[1])["differences"]
+    assert d[0] == {"name": "tee", "before": "snp", "after": "sgx"} and {"name": "mrenclave", "before": None} \
+        == {k: v for k, v in next(x for x in d if x["name"] == "mrenclave").items() if k != "after"}
+
+    where = VECTORS / "collateral" / DIRS[0]
+    for when in ("2023-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
+        status, out, err = tool("collateral", "show", where, "--time", when, "--json")
+        table = tool("collateral", "show", where, "--time", when)
+        items = json.loads(out)["items"]
+        assert status == table[0] and not err and len(items) == len(table[1].splitlines()) - 1
+        for i, line in zip(items, table[1].splitlines()[1:]):
+            assert line.startswith(i["kind"]) and line.endswith(i["name"])
+            assert i["state"] in line if i["state"] else i["expires"] is None
+            assert i["signed"] is ("  signed " in line)
+    (tmp_path / "blob").write_bytes(b"neither")
+    assert json.loads(tool("collateral", "show", tmp_path, "--json")[1])["items"] == [
+        {"kind": "other", "name": "7 bytes", "from": None, "expires": None, "state": None, "signed": False}]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_fetch_waits_for_a_busy_service(status, tmp_path):
+    """Retry-After is heeded if it is short, a limited number of times; else the next one is asked."""
+    e = next(x for x in EVIDENCE if x["id"] == "sgx_00a067110000_phala@2025")
+    right = pccs("sgx-00a067110000-20250619", "sgx", "00a067110000")
+    tcb = next(iter(right))
+    args = ["collateral", "fetch", VECTORS / e["file"], tmp_path / "c", "--time", e["verify_time"]]
+    with service(right, {tcb: [(status, "1"), (status, None)]}) as (url, asked):
+        code, _, err = tool(*args, "--url", url)
+        assert code == 0 and err.count("again in 1 s") == 2 and asked.count(tcb) == 3, err
+    with service(right, {tcb: [(status, "1")] * 9}) as a, service(right, {tcb: [(status, "3600")] * 9}) as b, \
+            service(right) as c:
+        code, _, err = tool(*args, "--url", a[0], "--url", b[0], "--url", c[0])
+        assert code == 0 and a[1].count(tcb) == 4 and b[1].count(tcb) == c[1].count(tcb) == 1, err
+    with service(right, {tcb: [(404, "1")]}) as (url, asked):
+        assert tool(*args, "--url", url)[0] == 2 and asked.count(tcb) == 1
 
 
 def pccs(name, tee, fmspc):

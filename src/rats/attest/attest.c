@@ -3,17 +3,16 @@
  * There is no guessing which kind would do: what one proves, the peer's policy must name.
  *
  * Backends write into buffers of fixed size; what goes out is bounded here, once for all of them.
- * The option `endorsements=FILE` is everybody's: that file instead of what the machine holds, read
- * each time, so that a fresh one takes effect.
+ * The option `endorsements=PATH` is everybody's: that file, or the files of that directory, instead
+ * of what the machine holds, read each time, so that a fresh one takes effect.
  */
 #include "rats/attest/attest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "rats/file.h"
+#include "rats/attest/bundle.h"
 
 struct rtls_attester {
 	const struct attester_backend *backend;
@@ -126,33 +125,13 @@ int rtls_attester_evidence(struct rtls_attester *a, const uint8_t report_data[RE
 	return 0;
 }
 
-static int endorsements_from_file(const char *path, void **out, size_t *out_n)
-{
-	uint8_t *bytes;
-	size_t n;
-	int r;
-
-	r = file_read_at(AT_FDCWD, path, ATTEST_ENDORSEMENTS_MAX, &bytes, &n);
-	if (r < 0)
-		return err_pass(r);
-	if (n == 0) {
-		free(bytes);
-		bytes = NULL;
-	}
-	*out = bytes;
-	*out_n = n;
-	return 0;
-}
-
 int rtls_attester_endorsements(struct rtls_attester *a, void **out, size_t *out_n)
 {
 	CLEANUP(bytes_freep) uint8_t *bytes = NULL;
 	struct wspan w;
 	int r;
 
-	if (a->endorsements_path)
-		return endorsements_from_file(a->endorsements_path, out, out_n);
-	if (!a->backend->endorsements) {
+	if (!a->endorsements_path && !a->backend->endorsements) {
 		*out = NULL;
 		*out_n = 0;
 		return 0;
@@ -161,7 +140,8 @@ int rtls_attester_endorsements(struct rtls_attester *a, void **out, size_t *out_
 	if (!bytes)
 		return err_new(-ENOMEM);
 	w = WSPAN(bytes, ATTEST_ENDORSEMENTS_MAX);
-	r = a->backend->endorsements(a->state, &w);
+	r = a->endorsements_path ? attest_bundle_load(a->endorsements_path, &w)
+				 : a->backend->endorsements(a->state, &w);
 	if (r < 0)
 		return err_pass(r);
 	if (w.overflow)

@@ -12,6 +12,8 @@
  * next: a TPM, or the daemon in front of one, that was restarted is then found again.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -21,6 +23,7 @@
 
 #include "base/err.h"
 #include "rats/attest/attest_tpm_device.h"
+#include "rats/file.h"
 #include "rats/tpm/tpm_evidence.h"
 #include "rats/tpm/tpm_nonce.h"
 
@@ -33,12 +36,14 @@
 
 enum {
 	PCR_MAX = 23,
-	QUOTE_ATTEMPTS_MAX = 5, /* PCRs change in bursts, while something boots */
-	TCTI_MAX = 512,		/* bytes: a path and some words */
+	QUOTE_ATTEMPTS_MAX = 5,	  /* PCRs change in bursts, while something boots */
+	TCTI_MAX = 512,		  /* bytes: a path and some words */
+	AK_CHAIN_MAX = 16 * 1024, /* bytes of PEM: three certificates take 6 KiB */
 };
 
 struct attester_tpm {
 	char tcti[TCTI_MAX];
+	char ak_chain[PATH_MAX]; /* "": none */
 	struct tpm_ak_spec ak;
 	struct tpm_bank bank;
 	bool is_open;
@@ -171,12 +176,16 @@ static int parse_options(const struct attest_options *o, struct attester_tpm *t,
 			 struct attest_error *err)
 {
 	const char *tcti = attest_option(o, "tcti", TCTI_DEFAULT);
+	const char *chain = attest_option(o, "ak_chain", "");
 	int r;
 
 	/* An empty one makes tpm2-tss try whatever it knows. */
 	if (*tcti == '\0' || strlen(tcti) >= sizeof(t->tcti))
 		return attest_fail(err, -EINVAL, "tcti: from 1 to %d bytes", TCTI_MAX - 1);
 	memcpy(t->tcti, tcti, strlen(tcti) + 1);
+	if (strlen(chain) >= sizeof(t->ak_chain))
+		return attest_fail(err, -EINVAL, "ak_chain: the path is too long");
+	memcpy(t->ak_chain, chain, strlen(chain) + 1);
 	r = parse_bank(attest_option(o, "pcrs", PCRS_DEFAULT), &t->bank, err);
 	if (r < 0)
 		return err_pass(r);
@@ -210,6 +219,8 @@ static void tpm_close(void *state)
 	struct attester_tpm *t = state;
 	struct pipe_guard guard;
 
+	if (!t)
+		return;
 	pipe_guard_enter(&guard);
 	disconnect(t);
 	pipe_guard_leave(&guard);
@@ -236,6 +247,11 @@ static int tpm_open(const struct attest_options *o, void **out_state, struct att
 	}
 	*out_state = t;
 	return 0;
+}
+
+static void chain_freep(uint8_t **p)
+{
+	free(*p);
 }
 
 /* What one attempt makes. */
@@ -307,19 +323,40 @@ static int make(struct attester_tpm *t, const uint8_t report_data[REPORT_DATA_SI
 			   QUOTE_ATTEMPTS_MAX);
 }
 
+/* The certificates of the key, each time anew: they are renewed. Empty if there is no such option.
+ */
+static int read_chain(const struct attester_tpm *t, uint8_t **out, size_t *out_n,
+		      struct attest_error *err)
+{
+	int r = 0;
+
+	*out = NULL;
+	*out_n = 0;
+	if (*t->ak_chain)
+		r = file_read_at(AT_FDCWD, t->ak_chain, AK_CHAIN_MAX, out, out_n);
+	return r < 0 ? attest_fail(err, r, "%s: %s", t->ak_chain, err_text(r)) : 0;
+}
+
 static int write_evidence(struct attester_tpm *t, const struct made *m, struct wspan *body,
 			  struct attest_error *err)
 {
+	CLEANUP(chain_freep) uint8_t *chain = NULL;
 	struct tpm_evidence e = { .quote = SPAN(m->quote, m->quote_w.n),
 				  .signature = SPAN(m->signature, m->signature_w.n),
 				  .pcrs = SPAN(m->pcrs, m->pcrs_w.n) };
 	uint8_t *spki = NULL;
-	size_t n = tpm_public_to_spki(t->device.ak_public, &spki);
+	size_t n, n_chain;
+	int r;
 
+	r = read_chain(t, &chain, &n_chain, err);
+	if (r < 0)
+		return err_pass(r);
+	n = tpm_public_to_spki(t->device.ak_public, &spki);
 	if (n == 0)
 		return attest_fail(err, -ENOTSUP,
 				   "the attestation key is neither RSA nor on P-256 or P-384");
 	e.ak = SPAN(spki, n);
+	e.ak_chain = SPAN(chain, n_chain);
 	tpm_evidence_write(body, &e);
 	OPENSSL_free(spki);
 	return 0;
@@ -358,7 +395,7 @@ static int tpm_probe(struct attest_error *why)
 	return 0;
 }
 
-static const char *const keys[] = { "tcti", "ak", "handle", "pcrs", NULL };
+static const char *const keys[] = { "tcti", "ak", "ak_chain", "handle", "pcrs", NULL };
 
 const struct attester_backend attester_tpm = {
 	.name = "tpm",

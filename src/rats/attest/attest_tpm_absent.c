@@ -21,7 +21,7 @@ static int tpm_evidence_make(void *state, const uint8_t report_data[REPORT_DATA_
 	return tpm_probe(err);
 }
 
-static const char *const keys[] = { "tcti", "ak", "handle", "pcrs", NULL };
+static const char *const keys[] = { "tcti", "ak", "ak_chain", "handle", "pcrs", NULL };
 
 const struct attester_backend attester_tpm = {
 	.name = "tpm",

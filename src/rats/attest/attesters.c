@@ -2,8 +2,7 @@
 #include "rats/attest/attest.h"
 
 const struct attester_backend *const attesters[] = {
-	&attester_tpm,
-	&attester_null,
+	&attester_tpm, &attester_sgx, &attester_tdx, &attester_snp, &attester_csv, &attester_null,
 };
 
 const size_t n_attesters = ARRAY_LEN(attesters);

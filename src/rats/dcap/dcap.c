@@ -35,8 +35,10 @@ static bool check_chain(const struct quote *q, const struct appraisal *a, struct
 			   "certification data", "expected a PCK chain (type 5), found type %s",
 			   q->cert_type < ARRAY_LEN(cert_types) ? cert_types[q->cert_type] : "?") ||
 	    !verdict_check(v, RTLS_CHECK_CHAIN, is_three, "PCK chain",
-			   "expected three PEM certificates, found %zu or broken ones", chain->n) ||
-	    !chain_check(chain, a->roots->intel, a->roots->n_intel, "PCK chain", v))
+			   "expected three PEM certificates, found %zu or broken ones", chain->n))
+		return false;
+	chain_sort(chain);
+	if (!chain_check(chain, a->roots->intel, a->roots->n_intel, "PCK chain", v))
 		return false;
 	wrong = pck_parse(chain->cert[0], pck);
 	if (!verdict_check(v, RTLS_CHECK_CHAIN, !wrong, "PCK certificate", "%s", wrong))

@@ -4,6 +4,8 @@
 
 #include "rats/snp/snp_report.h"
 
+enum { SNP_AMD_CERTS = 9 /* in all */ };
+
 struct span snp_amd_certs(enum snp_product product); /* PEM; empty for an unknown product */
 
 #endif

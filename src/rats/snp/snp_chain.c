@@ -26,7 +26,8 @@ struct pool {
 
 static X509 *pool_at(const struct pool *p, size_t i)
 {
-	size_t n_near = collateral_n_certs(p->near);
+	const struct rtls_collateral *makers = collateral_makers(p->far);
+	size_t n_near = collateral_n_certs(p->near), n_far = collateral_n_certs(p->far);
 
 	if (i < p->table.n)
 		return p->table.cert[i];
@@ -34,18 +35,28 @@ static X509 *pool_at(const struct pool *p, size_t i)
 	if (i < n_near)
 		return collateral_cert(p->near, i);
 	i -= n_near;
-	return i < collateral_n_certs(p->far) ? collateral_cert(p->far, i) : NULL;
+	if (i < n_far)
+		return collateral_cert(p->far, i);
+	i -= n_far;
+	return i < collateral_n_certs(makers) ? collateral_cert(makers, i) : NULL;
 }
 
-static X509 *cert_from_any(struct span bytes)
+/* What the bag has is not parsed once more: most tables hold AMD's own ASK and ARK. */
+static X509 *cert_from_any(struct span bytes, const struct rtls_collateral *bag)
 {
 	static const char pem[] = "-----BEGIN";
+	const struct bag_cert *known;
 	struct chain c = { 0 };
 	X509 *x = NULL;
 
-	if (bytes.n < sizeof(pem) || memcmp(bytes.p, pem, sizeof(pem) - 1) != 0)
-		return x509_from_der(bytes);
-	if (chain_from_pem(bytes, &c)) {
+	if (bytes.n < sizeof(pem) || memcmp(bytes.p, pem, sizeof(pem) - 1) != 0) {
+		known = collateral_find_der(bag, bytes);
+		if (!known)
+			return x509_from_der(bytes);
+		X509_up_ref(known->x);
+		return known->x;
+	}
+	if (chain_from_pem_known(bytes, bag, &c)) {
 		x = c.cert[0];
 		X509_up_ref(x);
 	}
@@ -68,7 +79,7 @@ static bool pool_fill(struct pool *p, struct span table, struct rtls_verdict *v)
 
 		if (certs[i]->n == 0)
 			continue;
-		x = cert_from_any(*certs[i]);
+		x = cert_from_any(*certs[i], p->far);
 		if (!verdict_check(v, RTLS_CHECK_FORMAT, x != NULL, "certificate in the table",
 				   "entry %zu is no certificate", i))
 			return false;
@@ -150,7 +161,10 @@ static X509 *issuer_in_chain(const struct chain *c, X509 *of)
 	return NULL;
 }
 
-/* Appends ASK and ARK. The built-in ones are read only when they are needed: that takes time. */
+/*
+ * Appends ASK and ARK. AMD's own lie in a sealed bag; a caller who has no collateral has none, and
+ * then they are read when they are needed.
+ */
 static bool complete(const struct pool *p, enum snp_product product, struct chain *c,
 		     struct rtls_verdict *v)
 {
@@ -159,7 +173,7 @@ static bool complete(const struct pool *p, enum snp_product product, struct chai
 	for (size_t i = 0; i < ISSUERS; i++) {
 		X509 *x = issuer_in_pool(p, c->cert[i]);
 
-		if (!x && built_in.n == 0 &&
+		if (!x && !collateral_makers(p->far) && built_in.n == 0 &&
 		    !verdict_check(v, RTLS_CHECK_CHAIN,
 				   chain_from_pem(snp_amd_certs(product), &built_in),
 				   "AMD's own certificates", "cannot be read"))

@@ -78,7 +78,7 @@ static struct rtls_collateral *own_endorsements(const struct tpm_evidence *e, in
 	if (*out_r == 0)
 		*out_r = rtls_collateral_add(c, e->endorsements.p, e->endorsements.n);
 	if (*out_r == 0)
-		*out_r = rtls_collateral_seal(c);
+		*out_r = collateral_seal_plain(c);
 	return *out_r == 0 ? TAKE(c) : NULL;
 }
 

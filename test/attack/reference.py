@@ -11,7 +11,7 @@ import time
 
 from OpenSSL import SSL
 
-import attested as at
+import eng1tls as at
 import eng1peer as e
 
 GRANTED = ipaddress.ip_network("10.66.0.0/24")
@@ -25,15 +25,16 @@ class Refused(Exception):
 class Reference:
     """One connection, served in a thread. Afterwards `opened` and `why` tell what came of it."""
 
-    def __init__(self, sock, role, identity, appraise, attester=None, skip=(), timeout=5):
+    def __init__(self, sock, role, identity, appraise, attester=None, skip=(), timeout=5,
+                 reattest=False):
         self.sock, self.role, self.identity = sock, role, identity
         self.appraise, self.attester = appraise, attester
-        self.skip, self.timeout = skip, timeout
+        self.skip, self.timeout, self.reattest = skip, timeout, reattest
         self.opened, self.why = False, None
         self.mine, self.answered, self.challenged = os.urandom(32), False, False
         self.prefixes = []
         self.greeted = self.accepted = self.heard = False
-        self.delivered = 0
+        self.delivered = self.proofs = 0
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -73,7 +74,11 @@ class Reference:
             c.send(hello, at.challenge(self.mine))
         while True:
             self._frame(c.frame(deadline - time.monotonic()), hello)
-            self.opened = self.accepted and self.heard
+            was_open, self.opened = self.opened, self.accepted and self.heard
+            if self.opened and not was_open and self.reattest:
+                self.mine, self.answered = os.urandom(32), False
+                self.challenged = False
+                c.send(at.challenge(self.mine))
 
     def _frame(self, body, hello):
         kind = body[0]
@@ -128,6 +133,7 @@ class Reference:
         self.answered = True
         why = self.appraise(m[1], self.c.report_data(self.mine, self.c.other), self.skip)
         self.check(why or "", not why)
+        self.proofs += 1
         self.check("prefix", all(self._granted(p) for p in self.prefixes))
         if not self.accepted:
             self.c.send(at.accept())

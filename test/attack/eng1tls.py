@@ -123,6 +123,7 @@ def context(role, identity, alpn=(ALPN,), version=SSL.TLS1_3_VERSION, tickets=Fa
     if role == SERVER:
         c.set_alpn_select_callback(lambda _, offered: select_alpn(alpn, offered))
         c.set_session_cache_mode(SSL.SESS_CACHE_SERVER if tickets else SSL.SESS_CACHE_OFF)
+        c.set_session_id(b"eng")
         if not tickets:
             libssl.SSL_CTX_set_num_tickets(pointer(c._context), 0)  # pylint: disable=protected-access
     return c
@@ -328,7 +329,8 @@ class Conn:
         return self
 
     def answer(self, nonce, attester):
-        self.send(evidence(nonce, attester(self.report_data(nonce))))
+        self.proof_nonce, self.proof = nonce, attester(self.report_data(nonce))
+        self.send(evidence(nonce, self.proof))
 
 
 def pair():

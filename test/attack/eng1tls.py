@@ -172,8 +172,8 @@ class Conn:
 
     def _more(self, deadline):
         """Feeds what arrives next to TLS; TimeoutError at the deadline."""
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+        left = max(0, deadline - time.monotonic())
+        if not select.select([self.sock], [], [], left)[0]:
             raise TimeoutError
         try:
             data = self.sock.recv(262144)

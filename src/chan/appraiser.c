@@ -158,7 +158,7 @@ static void describe(const struct rules *r, const struct rtls_verdict *v, struct
 	}
 	snprintf(why, sizeof(why), "%s: %s", rtls_check_name(rtls_verdict_failed(v)),
 		 rtls_verdict_why(v));
-	copy_text(a->why, sizeof(a->why), why);
+	log_sentence(why, strlen(why), a->why, sizeof(a->why));
 }
 
 static int judge(const struct rules *r, struct span in, struct appraisal *a)

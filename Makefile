@@ -10,6 +10,7 @@
 #   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
 #   make lint           clang-tidy, cppcheck, formatting, layers, headers, manual pages
 #   make bench          bare chain, our chain and a stunnel chain, interleaved; appraisals a second
+#   make bench-flood    500 handshakes of strangers at once against one transfer
 #   make install        DESTDIR= PREFIX=/usr/local
 #   make clean
 
@@ -26,7 +27,7 @@ PYTHON := /usr/bin/python3
 # The root's PATH; an ordinary user's lacks the places of ip and nft.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build demo demo-shell test check san fuzz lint bench install clean
+.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood install clean
 
 build:
 	@packaging/install-deps build
@@ -72,6 +73,10 @@ bench: build
 	@packaging/install-deps test
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/appraisals.py
+
+bench-flood: build
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/flood.py
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

@@ -158,10 +158,9 @@ class Field:
 
     # --- the attacker dials
 
-    def dial_lab(self, port=6980):
-        lab = offences.Lab(at.CLIENT, lambda: self.attacker.connect(GATE, port), self.tpm,
-                           victim=self.victim)
-        return lab
+    def dial_lab(self, port=6980, n=66):
+        return offences.Lab(at.CLIENT, lambda: self.attacker.connect(GATE, port), self.tpm,
+                            prefix=f"10.66.0.{n}/32", victim=self.victim)
 
     # --- the attacker is dialled
 

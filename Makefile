@@ -10,10 +10,14 @@
 #   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
 #   make lint           clang-tidy, cppcheck, formatting, layers, headers, manual pages
 #   make bench          bare chain, our chain and a stunnel chain, interleaved; appraisals a second
+#   make entg-occlum    the gateway for an SGX enclave, in $(BUILD_OCCLUM); see docs/occlum.md
+#   make check-occlum   whether Occlum would run it, and every gateway test with it in a jail
+#   make bench-occlum   enclave exits, counted, under load and idle
 #   make install        DESTDIR= PREFIX=/usr/local
 #   make clean
 
 BUILD ?= build
+BUILD_OCCLUM ?= build-occlum
 SAN ?= build-san
 FUZZ ?= build-fuzz
 PREFIX ?= /usr/local
@@ -26,22 +30,37 @@ PYTHON := /usr/bin/python3
 # The root's PATH; an ordinary user's lacks the places of ip and nft.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build demo demo-shell test check san fuzz lint bench install clean
+# Which gateway the namespace tests and the demo run: host, or occlum (in the jail).
+ENTG ?= host
+export ENG_ENTG := $(ENTG)
+export ENG_BUILD_OCCLUM := $(BUILD_OCCLUM)
+
+.PHONY: build demo demo-shell test check san fuzz lint bench install clean entg-occlum check-occlum \
+	bench-occlum gateway
 
 build:
 	@packaging/install-deps build
 	@test -f $(BUILD)/build.ninja || { out=$$(meson setup $(BUILD) 2>&1) || { echo "$$out"; exit 1; }; }
 	@ninja -C $(BUILD) -j $(JOBS)
 
-demo: build
+# Whatever gateway is asked for.
+gateway: build $(if $(filter occlum,$(ENTG)),entg-occlum)
+
+entg-occlum:
+	@packaging/install-deps occlum
+	@test -f $(BUILD_OCCLUM)/build.ninja || { out=$$(meson setup $(BUILD_OCCLUM) -Dtarget=occlum 2>&1) || \
+		{ echo "$$out"; exit 1; }; }
+	@ninja -C $(BUILD_OCCLUM) -j $(JOBS)
+
+demo: gateway
 	@packaging/install-deps test
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py
 
-demo-shell: build
+demo-shell: gateway
 	@packaging/install-deps test
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py --shell
 
-test: build
+test: gateway
 	@packaging/install-deps test
 	@$(PYTHON) test/run --build $(BUILD) $(TEST_ARGS)
 
@@ -73,9 +92,17 @@ bench: build
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/appraisals.py
 
+check-occlum: build entg-occlum
+	@packaging/install-deps test
+	@$(PYTHON) test/run --build $(BUILD) --only occlum $(TEST_ARGS)
+
+bench-occlum: build entg-occlum
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) ENG_ENTG=occlum $(PYTHON) test/occlum/cost.py
+
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(SAN) $(FUZZ)
+	rm -rf $(BUILD) $(BUILD_OCCLUM) $(SAN) $(FUZZ)

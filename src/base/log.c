@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 static enum log_level max_level = LOG_LEVEL_INFO;
+static log_sink_fn sink;
+static void *sink_ctx;
 
 void log_set_level(enum log_level level)
 {
@@ -17,6 +19,12 @@ void log_set_level(enum log_level level)
 bool log_enabled(enum log_level level)
 {
 	return level <= max_level;
+}
+
+void log_divert(log_sink_fn to, void *ctx)
+{
+	sink = to;
+	sink_ctx = ctx;
 }
 
 void log_event(enum log_level level, const char *event, const char *fmt, ...)
@@ -47,7 +55,9 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	while (n > 0 && line[n - 1] == ' ')
 		n--;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0)
+	if (sink)
+		sink(sink_ctx, line, n);
+	else if (write(STDERR_FILENO, line, n) < 0)
 		return; /* nobody to tell */
 }
 

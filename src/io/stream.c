@@ -120,6 +120,20 @@ int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *o
 	return 0;
 }
 
+size_t stream_bound(struct iovec *iov, int *n_iov)
+{
+	size_t total = 0;
+
+	for (int i = 0; i < *n_iov; i++) {
+		if (iov[i].iov_len >= stream_call_max - total) {
+			iov[i].iov_len = stream_call_max - total;
+			*n_iov = i + 1;
+		}
+		total += iov[i].iov_len;
+	}
+	return total;
+}
+
 int stream_readv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
 {
 	ssize_t n = readv(fd, iov, n_iov);

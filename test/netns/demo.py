@@ -32,7 +32,8 @@ uwsgi_temp_path {tmp}; scgi_temp_path {tmp}; server {{ listen 80; root {tmp}/www
 
 def announce(p):
     """The command line of a program that runs on, as one would type it at that host."""
-    words = [os.path.basename(p.cmd[0]), *p.cmd[1:]]
+    name = os.path.basename(p.cmd[0])
+    words = ["entg-occlum" if netns.OCCLUM and name == "entg" else name, *p.cmd[1:]]
     print(f"  {p.host.name + '#':8} {shlex.join(words)}", flush=True)
 
 
@@ -180,6 +181,8 @@ def run_demo(net):
     print_table(rows)
     for p in (chain.enta_c, chain.enta_s, chain.entg1, chain.entg2):
         p.stop()
+    if netns.OCCLUM:
+        print("\nThe gateways were entg-occlum, in the jail that stands in for an enclave.")
     print("\nTCP between the hosts is plaintext here (tcp://); attested TLS is not built in yet.")
     print("All passed; everything is removed again." if good else "Something FAILED, see the table.")
     print("To play with it: make demo-shell")

@@ -2,7 +2,8 @@
 # the rest is installed where a target needs it, or named where we may not install.
 #
 #   make build          the programs, in $(BUILD); no root
-#   make demo           four hosts in namespaces, unmodified programs through the chain, one table
+#   make demo           four hosts in namespaces, attested hops, unmodified programs through them, attacks
+#                       (PLAIN=1: plaintext hops)
 #   make demo-shell     the same, left running in tmux, a pane a host
 #   make test           unit and namespace tests; ends with "N passed, N failed, N skipped"
 #   make check          unit tests only; no root
@@ -55,11 +56,11 @@ entg-occlum:
 
 demo: gateway
 	@packaging/install-deps test
-	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py $(if $(PLAIN),--plain)
 
 demo-shell: gateway
 	@packaging/install-deps test
-	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py --shell
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py --shell $(if $(PLAIN),--plain)
 
 test: gateway
 	@packaging/install-deps test

@@ -328,6 +328,10 @@ class Sniffer:
                                "-s", snaplen, "-B", 32768, "-w", self.pcap, expression, quiet=True)
         self.proc.wait_log("listening on", 10)
 
+    def so_far(self):
+        """The number of matching packets until now; tcpdump writes each at once."""
+        return int(sh("tcpdump", "-n", "-r", self.pcap, "--count").split()[0])
+
     def stop(self):
         """Ends it; the number of matching packets."""
         time.sleep(0.1)

@@ -4,7 +4,8 @@
  *   2026-01-31T10:00:00.123Z info  peer-open peer=10.0.0.2:4711 proto=eng/1
  *
  * The level is the only global of base. Only the programs log; a library returns what it knows.
- * Values that came from outside go through log_quote() or log_sentence() first: a peer must not forge a line.
+ * Values that came from outside go through log_quote() or log_sentence() first: a peer must not
+ * forge a line.
  */
 #ifndef ENG_BASE_LOG_H
 #define ENG_BASE_LOG_H

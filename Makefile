@@ -14,6 +14,7 @@
 #   make entg-occlum    the gateway for an SGX enclave, in $(BUILD_OCCLUM); see docs/occlum.md
 #   make check-occlum   whether Occlum would run it, and every gateway test with it in a jail
 #   make bench-occlum   enclave exits, counted, under load and idle
+#   make bench-flood    500 handshakes of strangers at once against one transfer
 #   make install        DESTDIR= PREFIX=/usr/local
 #   make clean
 
@@ -36,7 +37,7 @@ ENTG ?= host
 export ENG_ENTG := $(ENTG)
 export ENG_BUILD_OCCLUM := $(BUILD_OCCLUM)
 
-.PHONY: build demo demo-shell test check san fuzz lint bench install clean entg-occlum check-occlum \
+.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood install clean entg-occlum check-occlum \
 	bench-occlum gateway
 
 build:
@@ -100,6 +101,10 @@ check-occlum: build entg-occlum
 bench-occlum: build entg-occlum
 	@packaging/install-deps test
 	@ENG_BUILD=$(BUILD) ENG_ENTG=occlum $(PYTHON) test/occlum/cost.py
+
+bench-flood: build
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/flood.py
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

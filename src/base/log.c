@@ -61,14 +61,24 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 		return; /* nobody to tell */
 }
 
-const char *log_quote(const char *text, size_t n, char *out, size_t size)
+static const char *copy(const char *text, size_t n, char first, char *out, size_t size)
 {
 	size_t i;
 
 	for (i = 0; i < n && i + 1 < size; i++)
-		out[i] = text[i] > ' ' && text[i] < 0x7f && text[i] != '"' ? text[i] : '?';
+		out[i] = text[i] >= first && text[i] < 0x7f && text[i] != '"' ? text[i] : '?';
 	out[i] = '\0';
 	return out;
+}
+
+const char *log_quote(const char *text, size_t n, char *out, size_t size)
+{
+	return copy(text, n, '!', out, size);
+}
+
+const char *log_sentence(const char *text, size_t n, char *out, size_t size)
+{
+	return copy(text, n, ' ', out, size);
 }
 
 bool log_limit_pass(struct log_limit *l, uint64_t now_ms, uint32_t burst, uint32_t period_ms,

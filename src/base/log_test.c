@@ -33,6 +33,8 @@ static void quote_keeps_a_line_a_line(void **state)
 	(void)state;
 	assert_string_equal(log_quote(hostile, sizeof(hostile) - 1, out, sizeof(out)),
 			    "a?b??c??[2J?");
+	assert_string_equal(log_sentence(hostile, sizeof(hostile) - 1, out, sizeof(out)),
+			    "a?b ?c??[2J?");
 	assert_string_equal(log_quote("abcdef", 6, tiny, sizeof(tiny)), "abc");
 }
 

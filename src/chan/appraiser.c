@@ -152,13 +152,14 @@ static void describe(const struct rules *r, const struct rtls_verdict *v, struct
 	put_measurement(v, a);
 	if (a->result == RTLS_TRUSTED) {
 		copy_text(a->name, sizeof(a->name), rtls_policy_accepted_as(r->policy, v));
+		a->alternative = rtls_verdict_alternative(v);
 		a->may_replace = rtls_policy_may_replace(r->policy, v);
 		put_prefixes(r, v, a);
 		return;
 	}
 	snprintf(why, sizeof(why), "%s: %s", rtls_check_name(rtls_verdict_failed(v)),
 		 rtls_verdict_why(v));
-	copy_text(a->why, sizeof(a->why), why);
+	log_sentence(why, strlen(why), a->why, sizeof(a->why));
 }
 
 static int judge(const struct rules *r, struct span in, struct appraisal *a)
@@ -190,10 +191,9 @@ static int judge(const struct rules *r, struct span in, struct appraisal *a)
 
 static void serve(void *ctx, struct span in, struct wspan *reply)
 {
-	static struct appraisal a;
+	struct appraisal a = { 0 }; /* on the stack: threads share what is static */
 	int e;
 
-	a = (struct appraisal){ 0 };
 	e = judge(ctx, in, &a);
 	if (e < 0)
 		snprintf(a.why, sizeof(a.why), "the appraisal could not run: %s", err_text(e));
@@ -279,18 +279,28 @@ bool appraiser_is_insecure(const struct appraiser *a)
 	return rtls_policy_is_insecure(a->rules->policy);
 }
 
-static bool is_terminated(const char *text, size_t size)
+/* A text that ends, and can stand in a line of the log. */
+static bool is_text(const char *text, size_t size)
 {
-	return memchr(text, '\0', size) != NULL;
+	for (size_t i = 0; i < size && text[i]; i++)
+		if (i == size - 1 || text[i] < ' ' || text[i] > '~' || text[i] == '"')
+			return false;
+	return true;
+}
+
+/* The same without spaces: a word. */
+static bool is_word(const char *text, size_t size)
+{
+	return is_text(text, size) && !memchr(text, ' ', strlen(text));
 }
 
 /* A reply that is not exactly what serve() writes counts as no reply. */
 static bool is_sane(const struct appraisal *a)
 {
 	if (a->may_replace > 1 || a->n_prefixes > APPRAISAL_PREFIXES_MAX ||
-	    !is_terminated(a->why, sizeof(a->why)) || !is_terminated(a->name, sizeof(a->name)) ||
-	    !is_terminated(a->tee, sizeof(a->tee)) || !is_terminated(a->tcb, sizeof(a->tcb)) ||
-	    !is_terminated(a->measurement, sizeof(a->measurement)))
+	    !is_text(a->why, sizeof(a->why)) || !is_word(a->name, sizeof(a->name)) ||
+	    !is_word(a->tee, sizeof(a->tee)) || !is_word(a->tcb, sizeof(a->tcb)) ||
+	    !is_word(a->measurement, sizeof(a->measurement)))
 		return false;
 	for (size_t i = 0; i < a->n_prefixes; i++) {
 		const struct prefix *p = &a->prefixes[i];

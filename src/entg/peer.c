@@ -15,13 +15,20 @@
 #include "base/err.h"
 #include "chan/appraiser.h"
 
-static bool same_node(const struct peer *a, const struct peer *b)
+/* Peers of one kind, and both accepted by the same alternative of its policy. */
+static bool are_equals(const struct peer *a, const struct peer *b)
 {
 	const struct appraisal *va = chan_appraisal(a->c), *vb = chan_appraisal(b->c);
 
+	return chan_role(a->c) == chan_role(b->c) && va && vb && va->alternative == vb->alternative;
+}
+
+static bool same_node(const struct peer *a, const struct peer *b)
+{
+	const bool unproved = !chan_appraisal(a->c) && !chan_appraisal(b->c);
+
 	/* A node id can be copied: who was accepted as something is replaced by the same only. */
-	if (!va != !vb ||
-	    (va && (strcmp(va->name, vb->name) != 0 || strcmp(va->tee, vb->tee) != 0)))
+	if (!are_equals(a, b) && !(unproved && chan_role(a->c) == chan_role(b->c)))
 		return false;
 	return chan_protocol(a->c) == CHAN_PROTOCOL_ENG1 &&
 	       chan_protocol(b->c) == CHAN_PROTOCOL_ENG1 &&
@@ -44,10 +51,7 @@ static bool claims(const struct peer *p, const struct prefix *prefix)
  */
 static bool may_take_over(const struct peer *p, const struct peer *q, const struct prefix *prefix)
 {
-	const struct appraisal *a = chan_appraisal(p->c), *b = chan_appraisal(q->c);
-
-	return a && b && a->may_replace && strcmp(a->name, b->name) == 0 &&
-	       strcmp(a->tee, b->tee) == 0 && claims(q, prefix);
+	return are_equals(p, q) && chan_appraisal(p->c)->may_replace && claims(q, prefix);
 }
 
 static enum chan_reason own(struct peer *p, const struct prefix *prefix)

@@ -248,11 +248,13 @@ class Conn:
                 self.send(e.frame(bytes([e.PONG]) + body[1:]))
 
     def wait_closed(self, timeout=30):
-        """Reads until the other side closes; how. TimeoutError if it does not."""
+        """Reads, answers PING, until the other side closes; how. TimeoutError if it does not."""
         deadline = time.monotonic() + timeout
         while True:
             try:
-                self.frame(deadline - time.monotonic())
+                body = self.frame(deadline - time.monotonic())
+                if body[0] == e.PING:
+                    self.send(e.frame(bytes([e.PONG]) + body[1:]))
             except Closed as x:
                 return self.error[1] if self.error else x.how
 

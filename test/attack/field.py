@@ -6,9 +6,11 @@ The attacker's genuine key (`tpm`) is accepted by the policies: so what is refus
 the attack. The policies also accept the target's own TPM: a reflection must not fail for less.
 """
 
+import contextlib
 import ipaddress
 import re
 import select
+import struct
 import threading
 import time
 
@@ -17,6 +19,7 @@ import eng1peer as e
 import eng1tls as at
 import netns
 import offences
+import swtpm
 from softtpm import SoftTpm
 
 GATE, DIALLER, ATTACKER = "10.77.1.2", "10.77.2.2", "10.77.2.1"
@@ -112,14 +115,15 @@ class Pace:
     """Our programs log 20 closed strangers at once, then two a second: an attacker that wants to
     be named waits its turn."""
 
-    def __init__(self, burst=16, period=0.52):
-        self.burst, self.period, self.used, self.last = burst, period, 0.0, time.monotonic()
+    def __init__(self, burst=18, period=0.51):
+        self.burst, self.period, self.used, self.last = burst, period, 0, time.monotonic()
 
     def wait(self, n=1):
         while True:
             now = time.monotonic()
-            self.used = max(0.0, self.used - (now - self.last) / self.period)
-            self.last = now
+            refill = int((now - self.last) / self.period)
+            if refill:
+                self.used, self.last = max(0, self.used - refill), now
             if self.used + n <= self.burst:
                 self.used += n
                 return
@@ -154,10 +158,9 @@ class Field:
 
     # --- the attacker dials
 
-    def dial_lab(self, port=6980):
-        lab = offences.Lab(at.CLIENT, lambda: self.attacker.connect(GATE, port), self.tpm,
-                           victim=self.victim)
-        return lab
+    def dial_lab(self, port=6980, n=66):
+        return offences.Lab(at.CLIENT, lambda: self.attacker.connect(GATE, port), self.tpm,
+                            prefix=f"10.66.0.{n}/32", victim=self.victim)
 
     # --- the attacker is dialled
 
@@ -172,10 +175,28 @@ class Field:
             return s
         return offences.Lab(at.SERVER, accept, self.tpm, victim=self.victim)
 
+    @staticmethod
+    def flush(tpm):
+        """A chip behind no resource manager keeps the keys of programs that are gone, three at
+        most: TPM2_FlushContext of each. Nobody may be using it."""
+        for handle in range(0x80000000, 0x80000003):
+            tpm.command(struct.pack(">HIII", 0x8001, 14, swtpm.CC["flush"], handle))
+
     def dialling_entg(self, *ports):
+        self.flush(self.dialler_tpm)
         to = [x for p in ports for x in ("--entg-connect", f"{ATTACKER}:{p}")]
         return netns.entg(self.dialler, *to, "--enta-listen", "tcp://6980", "--entg-policy",
                           self.gateways, "--attester", self.dialler_tpm.spec, "--reattest", "5")
+
+
+@contextlib.contextmanager
+def running(proc):
+    """Ends it; in order if nothing went wrong."""
+    try:
+        yield proc
+        proc.stop()
+    finally:
+        proc.kill9()
 
 
 def local(sock):

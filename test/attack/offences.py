@@ -795,7 +795,7 @@ def _(lab):
     c.send(e.control(e.ERROR, {0: 6, 1: "not resumed"}))
 
 
-@attack("early-data", roles=DIAL, log="reason=refused-by-peer")
+@attack("early-data", roles=DIAL, log="reason=hello-expected")
 def _(lab):
     early = lab.hello() + lab.packet()
     c = lab.new(session=foreign_session(16384), early=early)

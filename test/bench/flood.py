@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""Strangers against a transfer: 500 handshakes at once on an attested gateway while one established
+connection goes on through it. Garbage, clients that say half a sentence, and valid TLS that proves
+nothing, a third each.
+
+    make bench-flood        prints the transfer's speed before and during, and the gateway's memory
+
+The strangers are made on the same machine: what they cost themselves is part of the loss. They run
+at the lowest priority, in a process of their own.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+for folder in ("netns", "peer", "attack"):
+    sys.path.insert(0, str(HERE.parent / folder))
+import netns  # noqa: E402
+import attested  # noqa: E402
+import eng1peer as e  # noqa: E402
+import eng1tls as at  # noqa: E402
+from traffic import Transfer  # noqa: E402
+
+STRANGERS, ROUNDS = 500, 5
+GATE = ("10.77.1.2", 6980)
+
+
+def stranger(n, me, address):
+    """One of them, until its handshake is done; the socket stays open."""
+    import socket  # pylint: disable=import-outside-toplevel
+    s = socket.create_connection(address, timeout=30)
+    if n % 3 == 0:
+        s.sendall(os.urandom(600))
+    elif n % 3 == 1:
+        s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100))
+    else:
+        at.Conn(s, at.CLIENT, me).handshake(30).send(e.hello())
+    return s
+
+
+def strangers(address):
+    """The process of the strangers: a round of all of them at each line of its standard input."""
+    os.nice(19)
+    me, held = at.Identity(), []
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        begin, done = time.monotonic(), []
+
+        def one(n):
+            try:
+                held.append(stranger(n, me, address))
+                done.append(n)
+            except (OSError, at.Closed, TimeoutError):
+                pass  # it gave way to newer ones
+        threads = [threading.Thread(target=one, args=(n,)) for n in range(STRANGERS)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        print(f"{len(done)} {time.monotonic() - begin:.3f}", flush=True)
+
+
+def speed(transfer, seconds=None, until=None):
+    """Gbit/s over some seconds, or until an event."""
+    begin, bytes_ = time.monotonic(), transfer.received
+    if until:
+        until.wait()
+    else:
+        time.sleep(seconds)
+    return (transfer.received - bytes_) * 8e-9 / (time.monotonic() - begin)
+
+
+def one_round(chain, transfer, crowd, state):
+    done = threading.Event()
+
+    def wait():
+        state["line"] = crowd.stdout.readline()
+        done.set()
+    before = speed(transfer, 2)
+    threading.Thread(target=wait, daemon=True).start()
+    crowd.stdin.write("go\n")
+    crowd.stdin.flush()
+    during = speed(transfer, until=done)
+    n, seconds = state["line"].split()
+    state["peak"] = max(state["peak"], chain.entg1.rss_kib())
+    print(f"{before:6.2f} Gbit/s before, {during:6.2f} during {int(n):3} handshakes of {STRANGERS} "
+          f"strangers in {float(seconds):5.2f} s: {100 * during / before:4.0f}%", flush=True)
+    return during / before
+
+
+def main():
+    if sys.argv[1:] == ["--strangers"]:
+        return strangers(GATE)
+    if why := netns.enter_private():
+        sys.exit(why)
+    with netns.Net() as net:
+        chain = attested.Chain(net).start()
+        state = {"peak": 0}
+        idle = chain.entg1.rss_kib()
+        crowd = subprocess.Popen(chain.client.argv([sys.executable, __file__, "--strangers"]),
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        crowd.stdout.readline()
+        transfer = Transfer(chain.client, chain.server, chain.SERVER, 7, size=1 << 50).start()
+        transfer.wait_received(1e-7)
+        shares = sorted(one_round(chain, transfer, crowd, state) for _ in range(ROUNDS))
+        assert not transfer.failures, transfer.failures
+        print(f"median {100 * shares[len(shares) // 2]:.0f}%; the gateway's memory: {idle} KiB idle, "
+              f"{state['peak']} KiB at most")
+        crowd.kill()
+        closed = chain.entg1.grep(r" stranger-close ")
+        reasons = {re.search(r"reason=(\S+)", line).group(1) for line in closed}
+        print(f"reasons: {', '.join(sorted(reasons))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -214,7 +214,7 @@ UNTRUSTED = r' reason=untrusted detail="'
 
 def refusal(proc, check, since):
     """The line that says so, shown; its reason and detail."""
-    line = proc.wait_log(rf'-close .*{UNTRUSTED}{check}: ', 20, since)
+    line = proc.wait_log(rf'-close .*{UNTRUSTED}{check}\b', 20, since)
     say_log(proc.host, line)
     return line.split(UNTRUSTED)[1].split('"')[0]
 
@@ -289,10 +289,11 @@ def man_in_the_middle(chain, watch, mallory):
     mallory.divert()
     say_log(mallory.host, "is 10.77.1.2 for client now; passes every frame on to gate1 (test/attack/relay.py)")
     detail = refusal(chain.enta_c, "BINDING", since)
+    say_log(chain.client, chain.enta_c.wait_log(r" link-waiting ", 10, since))
     stuck = watch.stays_put()
     mallory.leave()
     relay.stop()
-    say_log(mallory.host, f"passed on: {relay.evidence} times gate1's genuine evidence, {relay.packets} packets")
+    say_log(mallory.host, f"has passed on gate1's genuine evidence {relay.evidence} times, and {relay.packets} packets")
     assert relay.evidence > 0, "no evidence was relayed"
     assert relay.packets == 0, f"{relay.packets} packets went to mallory"
     chain.enta_c.wait_log(r" link-up ", 20, since)

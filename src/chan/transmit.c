@@ -156,7 +156,6 @@ void chan_flush(struct chan *c)
 	int n;
 
 	while ((n = queue_peek(&c->txq, runs)) > 0) {
-		(void)stream_bound(runs, &n);
 		if (!send_now(c, runs, n, &sent))
 			return;
 		queue_pop(&c->txq, sent);

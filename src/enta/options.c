@@ -213,8 +213,9 @@ static const char *set(void *ctx, size_t index, const char *value)
 		return set_capture(o, value);
 	case REPLAY:
 		return set_replay(o, value);
-	case TLS:
-		return NULL; /* what an address without tcp:// means anyway */
+	case TLS: /* what an address without tcp:// means anyway */
+		o->agent.security.only_gateways = true;
+		return NULL;
 	case POLICY:
 	case ATTESTER:
 	case ENDORSEMENTS:
@@ -262,6 +263,11 @@ static int check(struct enta_options *o)
 			&program, "--policy is missing: what must the gateway prove? Give a file "
 				  "(rats-policy(5)) or the word unattested, or write tcp:// before "
 				  "its address for plaintext, knowing that it is not protected");
+	if (o->command == ENTA_RUN && o->agent.endpoints[0].plain &&
+	    o->agent.security.only_gateways)
+		return option_complain(&program,
+				       "--entg-rats-tls and a gateway with tcp:// before it: "
+				       "the link is either protected or not");
 	if (o->agent.n_addrs == 0)
 		return option_complain(&program, "--tun-addr is missing: this agent's address in "
 						 "the tunnel, for example 192.168.0.1");

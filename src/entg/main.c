@@ -140,9 +140,12 @@ static const char *set(void *ctx, size_t index, const char *value)
 		return add_endpoint(
 			endpoint_parse_listen(value, &cfg->listen_agents[cfg->n_listen_agents]),
 			&cfg->n_listen_agents, ARRAY_LEN(cfg->listen_agents));
-	case GATEWAY_TLS:
+	case GATEWAY_TLS: /* what an address without tcp:// means anyway */
+		cfg->security.only_gateways = true;
+		return NULL;
 	case AGENT_TLS:
-		return NULL; /* what an address without tcp:// means anyway */
+		cfg->security.only_agents = true;
+		return NULL;
 	case POLICY:
 	case GATEWAY_POLICY:
 	case AGENT_POLICY:
@@ -171,46 +174,60 @@ static const char *set(void *ctx, size_t index, const char *value)
 	return "not known";
 }
 
+/* One kind of address on the command line, and what was said of its peers. */
+struct group {
+	const char *option, *policy_option, *tls_option, *policy;
+	const struct endpoint *endpoints;
+	const size_t *n;
+	bool only_tls;
+	bool *is_used; /* over rats-tls */
+};
+
 /* Who is to be reached over rats-tls needs a policy, or the word that none is wanted. */
+static int check_endpoint(const struct group *g, const struct endpoint *e)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (e->plain && g->only_tls)
+		return option_complain(&program,
+				       "--%s and --%s %s: the link is either protected or not",
+				       g->tls_option, g->option, endpoint_format(e, text));
+	if (e->plain)
+		return 0;
+	*g->is_used = true;
+	if (g->policy[0])
+		return 0;
+	return option_complain(
+		&program,
+		"--%s %s: what must this peer prove? Give --policy or --%s a file (rats-policy(5)) "
+		"or the word unattested, or write tcp:// before the address for plaintext, knowing "
+		"that it is not protected",
+		g->option, endpoint_format(e, text), g->policy_option);
+}
+
 static int check(struct gateway_config *cfg)
 {
 	struct security_config *s = &cfg->security;
-	struct {
-		const char *option, *policy_option, *policy;
-		const struct endpoint *e;
-		const size_t *n;
-		bool *is_used;
-	} all[] = { { "entg-connect", "entg-policy", s->policy_gateways, cfg->connect,
-		      &cfg->n_connect, &s->with_gateways },
-		    { "entg-listen", "entg-policy", s->policy_gateways, cfg->listen_gateways,
-		      &cfg->n_listen_gateways, &s->with_gateways },
-		    { "enta-listen", "enta-policy", s->policy_agents, cfg->listen_agents,
-		      &cfg->n_listen_agents, &s->with_agents } };
-	char text[ENDPOINT_TEXT_MAX];
+	const struct group groups[] = {
+		{ "entg-connect", "entg-policy", "entg-rats-tls", s->policy_gateways, cfg->connect,
+		  &cfg->n_connect, s->only_gateways, &s->with_gateways },
+		{ "entg-listen", "entg-policy", "entg-rats-tls", s->policy_gateways,
+		  cfg->listen_gateways, &cfg->n_listen_gateways, s->only_gateways,
+		  &s->with_gateways },
+		{ "enta-listen", "enta-policy", "enta-rats-tls", s->policy_agents,
+		  cfg->listen_agents, &cfg->n_listen_agents, s->only_agents, &s->with_agents },
+	};
+	int r = 0;
 
 	if (cfg->n_listen_gateways + cfg->n_listen_agents == 0) {
 		cfg->listen_agents[cfg->n_listen_agents++].port = 6980;
 		cfg->listen_gateways[cfg->n_listen_gateways++].port = 6979;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		for (size_t j = 0; j < *all[i].n; j++) {
-			if (all[i].e[j].plain)
-				continue;
-			*all[i].is_used = true;
-			if (!all[i].policy[0])
-				return option_complain(
-					&program,
-					"--%s %s: what must this peer prove? Give --policy or --%s "
-					"a "
-					"file (rats-policy(5)) or the word unattested, or write "
-					"tcp:// "
-					"before the address for plaintext, knowing that it is not "
-					"protected",
-					all[i].option, endpoint_format(&all[i].e[j], text),
-					all[i].policy_option);
-		}
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+		for (size_t j = 0; j < *groups[i].n && r == 0; j++)
+			r = check_endpoint(&groups[i], &groups[i].endpoints[j]);
 	s->compat = cfg->compat;
-	return 0;
+	return r;
 }
 
 /* The doors to a gateway that runs: signals, and an address if one is wanted. */

@@ -14,6 +14,7 @@
 #ifndef ENG_IO_WORKER_H
 #define ENG_IO_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -34,6 +35,12 @@ struct worker_ops {
 	int (*enter)(void *ctx);
 	/* One request; the reply may be empty. */
 	void (*serve)(void *ctx, struct span request, struct wspan *reply);
+	/*
+	 * What a process has to do before it ends, NULL: nothing, and then it is killed with its
+	 * daemon. One that has something to do ends by itself when the daemon is gone: a TPM that
+	 * is its own has room for three keys, and forgets none by itself.
+	 */
+	void (*leave)(void *ctx);
 	/* A thread uses ctx beyond the daemon's wish to be rid of it. */
 	void (*ref)(void *ctx);
 	void (*unref)(void *ctx);
@@ -41,6 +48,7 @@ struct worker_ops {
 
 struct worker_handle {
 	int pid; /* of the keeper; 0 = none */
+	bool ends_itself;
 };
 
 /* *out_fd: the daemon's non-blocking end. ops and ctx are borrowed. 0 or -errno. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -142,6 +143,14 @@ static void put_prefixes(const struct rules *r, const struct rtls_verdict *v, st
 	}
 }
 
+/* A policy that asks for nothing grants everything, to whoever comes first. */
+static void put_all_prefixes(struct appraisal *a)
+{
+	a->prefixes[0] = (struct prefix){ .addr.family = AF_INET };
+	a->prefixes[1] = (struct prefix){ .addr.family = AF_INET6 };
+	a->n_prefixes = 2;
+}
+
 static void describe(const struct rules *r, const struct rtls_verdict *v, struct appraisal *a)
 {
 	char why[APPRAISAL_WHY_MAX];
@@ -154,7 +163,10 @@ static void describe(const struct rules *r, const struct rtls_verdict *v, struct
 		copy_text(a->name, sizeof(a->name), rtls_policy_accepted_as(r->policy, v));
 		a->alternative = rtls_verdict_alternative(v);
 		a->may_replace = rtls_policy_may_replace(r->policy, v);
-		put_prefixes(r, v, a);
+		if (rtls_policy_is_insecure(r->policy))
+			put_all_prefixes(a);
+		else
+			put_prefixes(r, v, a);
 		return;
 	}
 	snprintf(why, sizeof(why), "%s: %s", rtls_check_name(rtls_verdict_failed(v)),
@@ -208,8 +220,14 @@ static int enter_keeper(void *ctx)
 
 static int enter(void *ctx)
 {
+	struct rtls_identity *any = NULL;
+	int e;
+
 	(void)ctx;
-	return sandbox_filter(SANDBOX_CALLS_COMPUTE);
+	/* The crypto library opens its configuration at its first use: that must be now. */
+	e = rtls_identity_new(&any);
+	rtls_identity_free(any);
+	return e < 0 ? err_pass(e) : sandbox_filter(SANDBOX_CALLS_COMPUTE);
 }
 
 static const struct worker_ops ops = {

@@ -84,10 +84,9 @@ static int take(struct job *j, job_done_fn done, void *owner, bool is_stranger, 
 		return JOBS_E_FULL;
 	}
 	assert_false(j->is_there);
-	*j = (struct job){ .done = done,
-			   .owner = owner,
-			   .is_there = true,
-			   .is_stranger = is_stranger };
+	*j = (struct job){
+		.done = done, .owner = owner, .is_there = true, .is_stranger = is_stranger
+	};
 	*out = j;
 	return 0;
 }
@@ -323,10 +322,9 @@ static void dial_channel(struct fixture *f, const struct chan_config *cfg)
 
 static struct chan_config config(struct fixture *f)
 {
-	return (struct chan_config){ .handler = &handler,
-				     .owner = f,
-				     .expect = CONTROL_ROLE_AGENT,
-				     .trust = &f->trust };
+	return (struct chan_config){
+		.handler = &handler, .owner = f, .expect = CONTROL_ROLE_AGENT, .trust = &f->trust
+	};
 }
 
 static struct rtls_session_config peer_config(const struct fixture *f)
@@ -511,10 +509,11 @@ static uint8_t challenge_of_channel[ATTEST_NONCE];
  */
 static const char *heard(struct fixture *f)
 {
-	static const char letters[] = { [FRAME_HELLO] = 'H',	 [FRAME_CHALLENGE] = 'C',
-					[FRAME_EVIDENCE] = 'E', [FRAME_ACCEPT] = 'A',
-					[FRAME_PACKET] = 'P',	 [FRAME_ERROR] = '!',
-					[FRAME_GOAWAY] = '.' };
+	static const char letters[] = {
+		[FRAME_HELLO] = 'H',  [FRAME_CHALLENGE] = 'C', [FRAME_EVIDENCE] = 'E',
+		[FRAME_ACCEPT] = 'A', [FRAME_PACKET] = 'P',    [FRAME_ERROR] = '!',
+		[FRAME_GOAWAY] = '.'
+	};
 	static char said[100];
 	struct span in = SPAN(f->got, f->n_got), body;
 	struct attest_challenge c;
@@ -681,9 +680,9 @@ static void listener_judges_before_it_proves(void **state)
 	assert_memory_equal(appraising.report_data, expected, 64);
 	verdict(RTLS_TRUSTED);
 	assert_true(proving.is_there);
-	assert_int_equal(rtls_session_report_data(f.peer, RTLS_SERVER, peer_nonce, ATTEST_NONCE,
-						  expected),
-			 0);
+	assert_int_equal(
+		rtls_session_report_data(f.peer, RTLS_SERVER, peer_nonce, ATTEST_NONCE, expected),
+		0);
 	assert_memory_equal(proving.report_data, expected, 64);
 	exchange(&f);
 	assert_string_equal(heard(&f), "A");
@@ -809,23 +808,56 @@ static void play(struct fixture *f, const char *script)
 
 	for (; *script && f->n_closed == 0; script++) {
 		switch (*script) {
-		case 'H': say_hello(f); break;
-		case 'C': say_challenge(f); break;
-		case 'E': say_evidence(f); break;
-		case 'N': say_evidence_for(f, no_nonce, 10); break;
-		case 'A': say_accept(f); break;
-		case 'P': say_packet(f); break;
-		case 'G': say_ping(f); break;
-		case 'B': say(f, "\0\0\0\x01\x09", 5); break;
-		case 'D': say(f, "\0\0\0\x01\x05", 5); break;
-		case 'F': say(f, "\0\0\0\x02\x0a\xa1", 6); break;
-		case 'T': say(f, "\0\0\0\x02\x02\xa0", 6); break;
-		case 'U': say(f, "\0\0\0\x01\xff", 5); break;
-		case 't': verdict(RTLS_TRUSTED); break;
-		case 'p': prove("quote"); break;
-		case 'n': end_job(&proving, SPAN(NULL, 0), "the TPM is gone"); break;
-		case 'f': full_for = 1; break;
-		default: fail();
+		case 'H':
+			say_hello(f);
+			break;
+		case 'C':
+			say_challenge(f);
+			break;
+		case 'E':
+			say_evidence(f);
+			break;
+		case 'N':
+			say_evidence_for(f, no_nonce, 10);
+			break;
+		case 'A':
+			say_accept(f);
+			break;
+		case 'P':
+			say_packet(f);
+			break;
+		case 'G':
+			say_ping(f);
+			break;
+		case 'B':
+			say(f, "\0\0\0\x01\x09", 5);
+			break;
+		case 'D':
+			say(f, "\0\0\0\x01\x05", 5);
+			break;
+		case 'F':
+			say(f, "\0\0\0\x02\x0a\xa1", 6);
+			break;
+		case 'T':
+			say(f, "\0\0\0\x02\x02\xa0", 6);
+			break;
+		case 'U':
+			say(f, "\0\0\0\x01\xff", 5);
+			break;
+		case 't':
+			verdict(RTLS_TRUSTED);
+			break;
+		case 'p':
+			prove("quote");
+			break;
+		case 'n':
+			end_job(&proving, SPAN(NULL, 0), "the TPM is gone");
+			break;
+		case 'f':
+			full_for = 1;
+			break;
+		default:
+			fail();
 		}
 		exchange(f);
 		(void)heard(f);
@@ -892,7 +924,7 @@ static void offences_close_and_nothing_opens(void **state)
 
 static void orders_that_are_right_open(void **state)
 {
-	static const char *const scripts[] = { "HEtA",	"HAEt",	 "HCEtpA", "HCAEtp", "HECtAp",
+	static const char *const scripts[] = { "HEtA",	 "HAEt",   "HCEtpA",   "HCAEtp", "HECtAp",
 					       "HECAtp", "HEtCpA", "HEtACpCp", "HACEtp" };
 	struct fixture f;
 
@@ -1091,12 +1123,12 @@ static void records_may_cut_frames_anywhere(void **state)
 
 		f.n_packets = 0;
 		for (int k = 0; k < n_frames; k++)
-			n += put_packet(bytes + n,
-					28 + (size_t)rand() % (records[0] && n_frames < 20 ? 300
-											    : 65000));
+			n += put_packet(
+				bytes + n,
+				28 + (size_t)rand() % (records[0] && n_frames < 20 ? 300 : 65000));
 		for (size_t at = 0, part; at < n; at += part) {
-			const size_t record = fixed ? records[i]
-						    : 1 + (size_t)rand() % RTLS_RECORD_MAX;
+			const size_t record =
+				fixed ? records[i] : 1 + (size_t)rand() % RTLS_RECORD_MAX;
 
 			part = n - at < record ? n - at : record;
 			say_in(&f, bytes + at, part, record);
@@ -1132,9 +1164,8 @@ static void nothing_is_allocated_per_packet(void **state)
 	for (int i = 0; i < ROUNDS; i++) {
 		const struct iovec iov = { burst, n };
 
-		assert_int_equal(rtls_session_seal(f.peer, &iov, 1, 0, out, sizeof(out), &taken,
-						   &n_out),
-				 0);
+		assert_int_equal(
+			rtls_session_seal(f.peer, &iov, 1, 0, out, sizeof(out), &taken, &n_out), 0);
 		assert_int_equal(taken, n);
 		assert_int_equal(write(f.fd, out, n_out), (ssize_t)n_out);
 		before = n_allocations;

@@ -166,7 +166,7 @@ static int ask_whether_open(struct prover *p, char *message)
 		snprintf(message, PROVER_MESSAGE_MAX, "the attester's process does not answer");
 	if (r == 0 && n >= REPLY_HEAD) {
 		log_sentence((const char *)reply + REPLY_HEAD, n - REPLY_HEAD, message,
-			  PROVER_MESSAGE_MAX);
+			     PROVER_MESSAGE_MAX);
 		return err_new(-ENODEV);
 	}
 	return r;

@@ -80,21 +80,28 @@ static enum chan_reason own(struct peer *p, const struct prefix *prefix)
 	return r == 0 ? CHAN_OK : CHAN_R_MEMORY;
 }
 
-/* Everything that nobody else has goes to this peer: v0 has no way to say what it owns. */
+/*
+ * Everything that nobody else has goes to this peer, or, if the policy says what it may own, that:
+ * v0 has no way to say it itself.
+ */
 static enum chan_reason be_default(struct peer *p)
 {
+	static const struct prefix all[] = { { .addr.family = AF_INET },
+					     { .addr.family = AF_INET6 } };
 	struct route_path path = { .n = chan_role(p->c) == CONTROL_ROLE_GATEWAY };
-	struct prefix any = { .addr.family = AF_INET };
+	const struct appraisal *a = chan_appraisal(p->c);
+	const struct prefix *prefixes = a ? a->prefixes : all;
+	const size_t n = a ? a->n_prefixes : ARRAY_LEN(all);
 	int r = 0;
 
 	memcpy(path.ids[0], p->v0_id, sizeof(p->v0_id));
-	if (chan_may_own(p->c, &any))
-		r = route_add(p->g->table, &any, p, &path);
-	any.addr.family = AF_INET6;
-	if (r == 0 && chan_may_own(p->c, &any))
-		r = route_add(p->g->table, &any, p, &path);
-	if (r == ROUTE_E_TAKEN)
-		return CHAN_OK; /* a second silent agent: reachable once it has sent something */
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = route_add(p->g->table, &prefixes[i], p, &path);
+		if (r == ROUTE_E_TAKEN) /* a second silent agent: until it has sent something */
+			r = 0;
+	}
+	if (r == ROUTE_E_FULL)
+		return CHAN_R_LIMIT;
 	return r == 0 ? CHAN_OK : CHAN_R_MEMORY;
 }
 

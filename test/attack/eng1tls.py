@@ -173,7 +173,9 @@ class Conn:
     def _more(self, deadline):
         """Feeds what arrives next to TLS; TimeoutError at the deadline."""
         left = max(0, deadline - time.monotonic())
-        if not select.select([self.sock], [], [], left)[0]:
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        if not poll.poll(left * 1000):
             raise TimeoutError
         try:
             data = self.sock.recv(262144)

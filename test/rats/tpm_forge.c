@@ -341,6 +341,7 @@ static void test_bare_hcl(void **state)
 	tpm_honest_azure(&f);
 	snp_honest(&f.snp);
 	(void)tpm_pack(&f, body, sizeof(body));
+	assert_non_null(f.hcl.p);
 	memcpy(hcl, f.hcl.p, f.hcl.n);
 	f.raw = hcl;
 	f.n_raw = f.hcl.n;

@@ -228,7 +228,7 @@ void chan_flush(struct chan *c)
 	if (!flush_pending(c) || (c->tls && !tls_talk(c)))
 		return;
 	while (!c->pending && (n = queue_peek(&c->txq, runs)) > 0) {
-		const size_t total = stream_bound(runs, &n);
+		const size_t total = iov_total(runs, n);
 
 		if (!send_now(c, runs, n, &sent))
 			return;

@@ -1,6 +1,10 @@
 /* What one call moves in an enclave: never more than fits its way out, and nothing is lost. */
 #include "io/stream.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/test.h"
 
 enum { KIB = 1024 };
@@ -46,11 +50,44 @@ static void the_rest_is_cut_off(void **state)
 	assert_int_equal(bound(SIZE_MAX, SIZE_MAX, &n, iov), 128 * KIB);
 }
 
+/* Two runs of more than a call, over a socket that takes it all and one that does not. */
+static void a_send_is_cut_and_put_together_again(void **state)
+{
+	static uint8_t out[200 * KIB], in[200 * KIB];
+	struct iovec iov[2] = { { out, 70 * KIB }, { out + 70 * KIB, 130 * KIB } };
+	int ends[2], size = 1024 * KIB;
+	size_t n = 0, got = 0;
+	ssize_t r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)(i ^ i >> 8);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0
+				 ? setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))
+				 : 0,
+			 0);
+	assert_int_equal(stream_sendv(ends[0], iov, 2, &n), 0);
+	assert_in_range(n, 1, sizeof(out));
+	while (got < n && (r = read(ends[1], in + got, sizeof(in) - got)) > 0)
+		got += (size_t)r;
+	assert_int_equal(got, n);
+	assert_memory_equal(in, out, n);
+	do /* until it is full */
+		r = stream_sendv(ends[0], iov, 2, &n);
+	while (r == 0);
+	assert_int_equal(r, STREAM_E_AGAIN);
+	close(ends[1]);
+	assert_int_equal(stream_sendv(ends[0], iov, 2, &n), -EPIPE);
+	close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_fits_is_left_alone),
 		cmocka_unit_test(the_rest_is_cut_off),
+		cmocka_unit_test(a_send_is_cut_and_put_together_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

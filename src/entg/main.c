@@ -283,6 +283,11 @@ int main(int argc, char **argv)
 	static struct gateway_config cfg;
 	int r;
 
+	r = start_options(&argc, &argv);
+	if (r != 0)
+		return r;
+	cfg.poll_us = start_poll_us;
+	cfg.security.reattest_s = SECURITY_REATTEST_S;
 	cfg.stream = (struct stream_options){ .congestion = STREAM_CONGESTION_DEFAULT };
 	common_host_name(cfg.name, sizeof(cfg.name));
 	r = option_parse(&program, argc, argv, set, &cfg);

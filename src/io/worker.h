@@ -58,10 +58,13 @@ MUST_USE int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker
 void worker_end(struct worker_handle *h);
 
 /*
- * For the two files that spawn. What runs at the other end, until the daemon closes its own;
- * limit_s: ends the whole process when a request takes longer, 0: never. type: of socket.
+ * For the two files that spawn. What runs at the other end, until the daemon closes its own. type:
+ * of socket.
  */
-void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd, unsigned limit_s);
+void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd);
+/* And what they have each: ends the worker that calls it after so many seconds, if that can be done
+ * without the daemon; 0: no more. */
+void worker_limit(unsigned seconds);
 MUST_USE int worker_socketpair(int type, int out[2]);
 
 #endif

@@ -66,9 +66,9 @@ static void run_worker(const struct worker_ops *ops, void *ctx, pid_t keeper, in
 		die_with(keeper);
 	if (ops->enter(ctx) < 0)
 		_exit(CHILD_FAILED);
-	worker_serve_all(ops, ctx, fd, ops->limit_s);
+	worker_serve_all(ops, ctx, fd);
 	if (ops->leave) {
-		alarm(ops->limit_s);
+		worker_limit(ops->limit_s);
 		ops->leave(ctx);
 	}
 	_exit(EXIT_SUCCESS);
@@ -152,4 +152,9 @@ void worker_end(struct worker_handle *h)
 	while (waitpid(h->pid, NULL, how) < 0 && errno == EINTR)
 		;
 	h->pid = 0;
+}
+
+void worker_limit(unsigned seconds)
+{
+	alarm(seconds); /* its default action ends a hung worker, and only the worker */
 }

@@ -2,7 +2,8 @@
 # the rest is installed where a target needs it, or named where we may not install.
 #
 #   make build          the programs, in $(BUILD); no root
-#   make demo           four hosts in namespaces, unmodified programs through the chain, one table
+#   make demo           four hosts in namespaces, attested hops, unmodified programs through them, attacks
+#                       (PLAIN=1: plaintext hops)
 #   make demo-shell     the same, left running in tmux, a pane a host
 #   make test           unit and namespace tests; ends with "N passed, N failed, N skipped"
 #   make check          unit tests only; no root
@@ -10,11 +11,15 @@
 #   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
 #   make lint           clang-tidy, cppcheck, formatting, layers, headers, manual pages
 #   make bench          bare chain, our chain and a stunnel chain, interleaved; appraisals a second
+#   make entg-occlum    the gateway for an SGX enclave, in $(BUILD_OCCLUM); see docs/occlum.md
+#   make check-occlum   whether Occlum would run it, and every gateway test with it in a jail
+#   make bench-occlum   enclave exits, counted, under load and idle
 #   make bench-flood    500 handshakes of strangers at once against one transfer
 #   make install        DESTDIR= PREFIX=/usr/local
 #   make clean
 
 BUILD ?= build
+BUILD_OCCLUM ?= build-occlum
 SAN ?= build-san
 FUZZ ?= build-fuzz
 PREFIX ?= /usr/local
@@ -27,22 +32,37 @@ PYTHON := /usr/bin/python3
 # The root's PATH; an ordinary user's lacks the places of ip and nft.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood install clean
+# Which gateway the namespace tests and the demo run: host, or occlum (in the jail).
+ENTG ?= host
+export ENG_ENTG := $(ENTG)
+export ENG_BUILD_OCCLUM := $(BUILD_OCCLUM)
+
+.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood install clean entg-occlum check-occlum \
+	bench-occlum gateway
 
 build:
 	@packaging/install-deps build
 	@test -f $(BUILD)/build.ninja || { out=$$(meson setup $(BUILD) 2>&1) || { echo "$$out"; exit 1; }; }
 	@ninja -C $(BUILD) -j $(JOBS)
 
-demo: build
-	@packaging/install-deps test
-	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py
+# Whatever gateway is asked for.
+gateway: build $(if $(filter occlum,$(ENTG)),entg-occlum)
 
-demo-shell: build
-	@packaging/install-deps test
-	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py --shell
+entg-occlum:
+	@packaging/install-deps occlum
+	@test -f $(BUILD_OCCLUM)/build.ninja || { out=$$(meson setup $(BUILD_OCCLUM) -Dtarget=occlum 2>&1) || \
+		{ echo "$$out"; exit 1; }; }
+	@ninja -C $(BUILD_OCCLUM) -j $(JOBS)
 
-test: build
+demo: gateway
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py $(if $(PLAIN),--plain)
+
+demo-shell: gateway
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/netns/demo.py --shell $(if $(PLAIN),--plain)
+
+test: gateway
 	@packaging/install-deps test
 	@$(PYTHON) test/run --build $(BUILD) $(TEST_ARGS)
 
@@ -74,6 +94,14 @@ bench: build
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/appraisals.py
 
+check-occlum: build entg-occlum
+	@packaging/install-deps test
+	@$(PYTHON) test/run --build $(BUILD) --only occlum $(TEST_ARGS)
+
+bench-occlum: build entg-occlum
+	@packaging/install-deps test
+	@ENG_BUILD=$(BUILD) ENG_ENTG=occlum $(PYTHON) test/occlum/cost.py
+
 bench-flood: build
 	@packaging/install-deps test
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/flood.py
@@ -83,4 +111,4 @@ install: build
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(SAN) $(FUZZ)
+	rm -rf $(BUILD) $(BUILD_OCCLUM) $(SAN) $(FUZZ)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 static enum log_level max_level = LOG_LEVEL_INFO;
+static log_sink_fn sink;
+static void *sink_ctx;
 
 void log_set_level(enum log_level level)
 {
@@ -17,6 +19,12 @@ void log_set_level(enum log_level level)
 bool log_enabled(enum log_level level)
 {
 	return level <= max_level;
+}
+
+void log_divert(log_sink_fn to, void *ctx)
+{
+	sink = to;
+	sink_ctx = ctx;
 }
 
 void log_event(enum log_level level, const char *event, const char *fmt, ...)
@@ -47,18 +55,30 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	while (n > 0 && line[n - 1] == ' ')
 		n--;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0)
+	if (sink)
+		sink(sink_ctx, line, n);
+	else if (write(STDERR_FILENO, line, n) < 0)
 		return; /* nobody to tell */
 }
 
-const char *log_quote(const char *text, size_t n, char *out, size_t size)
+static const char *copy(const char *text, size_t n, char first, char *out, size_t size)
 {
 	size_t i;
 
 	for (i = 0; i < n && i + 1 < size; i++)
-		out[i] = text[i] > ' ' && text[i] < 0x7f && text[i] != '"' ? text[i] : '?';
+		out[i] = text[i] >= first && text[i] < 0x7f && text[i] != '"' ? text[i] : '?';
 	out[i] = '\0';
 	return out;
+}
+
+const char *log_quote(const char *text, size_t n, char *out, size_t size)
+{
+	return copy(text, n, '!', out, size);
+}
+
+const char *log_sentence(const char *text, size_t n, char *out, size_t size)
+{
+	return copy(text, n, ' ', out, size);
 }
 
 bool log_limit_pass(struct log_limit *l, uint64_t now_ms, uint32_t burst, uint32_t period_ms,

@@ -3,8 +3,9 @@
  *
  *   2026-01-31T10:00:00.123Z info  peer-open peer=10.0.0.2:4711 proto=eng/1
  *
- * The level is the only global of base. Only the programs log; a library returns what it knows.
- * Values that came from outside go through log_quote() first: a peer must not forge a line.
+ * The level and where lines go are the only globals of base. Only the programs log; a library
+ * returns what it knows. Values that came from outside go through log_quote() or log_sentence()
+ * first: a peer must not forge a line.
  */
 #ifndef ENG_BASE_LOG_H
 #define ENG_BASE_LOG_H
@@ -32,9 +33,19 @@ PRINTF_LIKE(3, 4) void log_event(enum log_level level, const char *event, const 
 			log_event(LOG_LEVEL_DEBUG, __VA_ARGS__);                                   \
 	} while (0)
 
-/* Copies text into out (size bytes), keeps printable ASCII but the double quote, puts '?' for the
- * rest. */
+/*
+ * Until the next call lines go to sink, each with its line end, instead of to standard error: for
+ * an admin who asks for what would be logged. NULL is standard error again.
+ */
+typedef void (*log_sink_fn)(void *ctx, const char *line, size_t n);
+void log_divert(log_sink_fn sink, void *ctx);
+
+/*
+ * Copies text into out (size bytes), keeps printable ASCII but space and the double quote, puts '?'
+ * for the rest. log_sentence() keeps spaces too, for what stands between quotes in the line.
+ */
 const char *log_quote(const char *text, size_t n, char *out, size_t size);
+const char *log_sentence(const char *text, size_t n, char *out, size_t size);
 
 /*
  * A token bucket for lines that a peer can cause: `burst` lines, then one per `period_ms`.

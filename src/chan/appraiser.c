@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -142,6 +143,14 @@ static void put_prefixes(const struct rules *r, const struct rtls_verdict *v, st
 	}
 }
 
+/* A policy that asks for nothing grants everything, to whoever comes first. */
+static void put_all_prefixes(struct appraisal *a)
+{
+	a->prefixes[0] = (struct prefix){ .addr.family = AF_INET };
+	a->prefixes[1] = (struct prefix){ .addr.family = AF_INET6 };
+	a->n_prefixes = 2;
+}
+
 static void describe(const struct rules *r, const struct rtls_verdict *v, struct appraisal *a)
 {
 	char why[APPRAISAL_WHY_MAX];
@@ -152,13 +161,17 @@ static void describe(const struct rules *r, const struct rtls_verdict *v, struct
 	put_measurement(v, a);
 	if (a->result == RTLS_TRUSTED) {
 		copy_text(a->name, sizeof(a->name), rtls_policy_accepted_as(r->policy, v));
+		a->alternative = rtls_verdict_alternative(v);
 		a->may_replace = rtls_policy_may_replace(r->policy, v);
-		put_prefixes(r, v, a);
+		if (rtls_policy_is_insecure(r->policy))
+			put_all_prefixes(a);
+		else
+			put_prefixes(r, v, a);
 		return;
 	}
 	snprintf(why, sizeof(why), "%s: %s", rtls_check_name(rtls_verdict_failed(v)),
 		 rtls_verdict_why(v));
-	copy_text(a->why, sizeof(a->why), why);
+	log_sentence(why, strlen(why), a->why, sizeof(a->why));
 }
 
 static int judge(const struct rules *r, struct span in, struct appraisal *a)
@@ -190,10 +203,9 @@ static int judge(const struct rules *r, struct span in, struct appraisal *a)
 
 static void serve(void *ctx, struct span in, struct wspan *reply)
 {
-	static struct appraisal a;
+	struct appraisal a = { 0 }; /* on the stack: threads share what is static */
 	int e;
 
-	a = (struct appraisal){ 0 };
 	e = judge(ctx, in, &a);
 	if (e < 0)
 		snprintf(a.why, sizeof(a.why), "the appraisal could not run: %s", err_text(e));
@@ -208,8 +220,14 @@ static int enter_keeper(void *ctx)
 
 static int enter(void *ctx)
 {
+	struct rtls_identity *any = NULL;
+	int e;
+
 	(void)ctx;
-	return sandbox_filter(SANDBOX_CALLS_COMPUTE);
+	/* The crypto library opens its configuration at its first use: that must be now. */
+	e = rtls_identity_new(&any);
+	rtls_identity_free(any);
+	return e < 0 ? err_pass(e) : sandbox_filter(SANDBOX_CALLS_COMPUTE);
 }
 
 static const struct worker_ops ops = {
@@ -279,18 +297,28 @@ bool appraiser_is_insecure(const struct appraiser *a)
 	return rtls_policy_is_insecure(a->rules->policy);
 }
 
-static bool is_terminated(const char *text, size_t size)
+/* A text that ends, and can stand in a line of the log. */
+static bool is_text(const char *text, size_t size)
 {
-	return memchr(text, '\0', size) != NULL;
+	for (size_t i = 0; i < size && text[i]; i++)
+		if (i == size - 1 || text[i] < ' ' || text[i] > '~' || text[i] == '"')
+			return false;
+	return true;
+}
+
+/* The same without spaces: a word. */
+static bool is_word(const char *text, size_t size)
+{
+	return is_text(text, size) && !memchr(text, ' ', strlen(text));
 }
 
 /* A reply that is not exactly what serve() writes counts as no reply. */
 static bool is_sane(const struct appraisal *a)
 {
 	if (a->may_replace > 1 || a->n_prefixes > APPRAISAL_PREFIXES_MAX ||
-	    !is_terminated(a->why, sizeof(a->why)) || !is_terminated(a->name, sizeof(a->name)) ||
-	    !is_terminated(a->tee, sizeof(a->tee)) || !is_terminated(a->tcb, sizeof(a->tcb)) ||
-	    !is_terminated(a->measurement, sizeof(a->measurement)))
+	    !is_text(a->why, sizeof(a->why)) || !is_word(a->name, sizeof(a->name)) ||
+	    !is_word(a->tee, sizeof(a->tee)) || !is_word(a->tcb, sizeof(a->tcb)) ||
+	    !is_word(a->measurement, sizeof(a->measurement)))
 		return false;
 	for (size_t i = 0; i < a->n_prefixes; i++) {
 		const struct prefix *p = &a->prefixes[i];

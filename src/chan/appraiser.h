@@ -28,6 +28,7 @@ struct appraisal {
 	char name[APPRAISAL_NAME_MAX]; /* of the alternative that accepted */
 	char tee[16], tcb[APPRAISAL_NAME_MAX];
 	char measurement[2 * 64 + 1]; /* hex; the first that identifies the code */
+	int32_t alternative;	      /* of the policy, that accepted: who share it are equals */
 	uint8_t may_replace;	      /* 1: it takes a prefix over from the peer that has it */
 	uint32_t n_prefixes;
 	struct prefix prefixes[APPRAISAL_PREFIXES_MAX]; /* that it may own */

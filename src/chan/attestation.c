@@ -82,9 +82,10 @@ static enum rtls_role peer_role(const struct chan *c)
 	return c->dialled ? RTLS_SERVER : RTLS_CLIENT;
 }
 
+/* Whom the operator has named does not wait behind those who come by themselves. */
 static bool is_stranger(const struct chan *c)
 {
-	return c->state != CHAN_OPEN;
+	return c->state != CHAN_OPEN && !c->dialled;
 }
 
 static void open_if_both_accept(struct chan *c)

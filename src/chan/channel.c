@@ -253,18 +253,18 @@ static bool plain_received(struct chan *c, size_t n)
 
 static void on_readable(struct chan *c)
 {
-	enum { READS = 2 /* then it is somebody else's turn */ };
+	enum { TURN = 2 * CHAN_RX_BUF /* bytes; then it is somebody else's turn */ };
 	struct iovec iov[2];
 	size_t n, size;
 	int n_iov, r;
 
-	for (int i = 0; i < READS; i++) {
+	for (size_t had = 0; had < TURN; had += n) {
 		n_iov = 1;
 		if (c->tls)
 			iov[0] = (struct iovec){ c->loop->sealed_in, CHAN_RX_BUF };
 		else
 			n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
-		size = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
+		size = stream_bound(iov, &n_iov);
 		r = stream_readv(c->fd, iov, n_iov, &n);
 		if (r == STREAM_E_AGAIN)
 			return;

@@ -40,6 +40,8 @@ enum {
 		4 * 1024 * 1024, /* bytes queued for one peer: 30 ms at 1 Gbit/s; then drop */
 	CHAN_TXQ_BUDGET = 64 * 1024 * 1024, /* bytes queued for all of them (queue.h) */
 	CHAN_CONTROL_RESERVE = 32 * 1024,   /* of a queue that packets leave to control frames */
+	CHAN_EVIDENCE_RESERVE =
+		CHAN_CONTROL_RESERVE + FRAME_MAX, /* the same, where EVIDENCE is among them */
 	CHAN_CONNECT_MS = 3000, /* then the next address: a fresh SYN beats a late retransmission */
 	CHAN_HANDSHAKE_MS = 10000,  /* to introduce oneself */
 	CHAN_EVIDENCE_MS = 30000,   /* to answer a CHALLENGE: a fresh enclave takes ten seconds */

@@ -66,7 +66,8 @@ static void finish(struct jobs *j, struct span reply, const char *why)
 
 	j->now = NULL;
 	event_del(j->late);
-	event_del(j->writable);
+	if (j->writable)
+		event_del(j->writable);
 	if (!job->cancelled)
 		job->done(job->owner, reply, why);
 	free(job);
@@ -114,30 +115,24 @@ static void lose(struct jobs *j)
 		finish(j, SPAN(NULL, 0), "the worker process has ended");
 }
 
-static void take_reply(struct jobs *j)
+static void take_reply(struct jobs *j, uint32_t number, struct span reply)
 {
-	const uint32_t n = head_at(j->reply, 0), number = head_at(j->reply, 1);
-	static const uint8_t nothing[1];
-
-	j->have = 0;
 	if (!j->now || (number != j->number && number != WORKER_JOB_DIED))
 		return; /* of a job that was given up */
 	if (number == WORKER_JOB_DIED)
 		finish(j, SPAN(NULL, 0), "the worker process has died at it");
 	else
-		finish(j, SPAN(n > 0 ? j->reply + WORKER_HEAD : nothing, n), "");
+		finish(j, reply, "");
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct jobs *j = arg;
-	size_t want = WORKER_HEAD;
+	size_t size;
 	ssize_t n;
 
 	(void)what;
-	if (j->have >= WORKER_HEAD)
-		want += head_at(j->reply, 0);
-	n = recv(fd, j->reply + j->have, want - j->have, 0);
+	n = recv(fd, j->reply + j->have, sizeof(j->reply) - j->have, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -145,12 +140,20 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	j->have += (size_t)n;
-	if (j->have < WORKER_HEAD)
-		return;
-	if (head_at(j->reply, 0) > WORKER_MESSAGE_MAX)
-		lose(j);
-	else if (j->have == WORKER_HEAD + head_at(j->reply, 0))
-		take_reply(j);
+	while (j->have >= WORKER_HEAD) {
+		size = head_at(j->reply, 0);
+		if (size > WORKER_MESSAGE_MAX) {
+			lose(j);
+			return;
+		}
+		size += WORKER_HEAD;
+		if (j->have < size)
+			return;
+		take_reply(j, head_at(j->reply, 1),
+			   SPAN(j->reply + WORKER_HEAD, size - WORKER_HEAD));
+		j->have -= size;
+		memmove(j->reply, j->reply + size, j->have);
+	}
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -177,7 +180,7 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (j->sent < j->now->n) { /* half a request is in the pipe: nothing can follow it */
+	if (j->sent < j->now->n || j->have > 0) { /* half a message: nothing can follow it */
 		lose(j);
 		return;
 	}

@@ -165,8 +165,8 @@ static int ask_whether_open(struct prover *p, char *message)
 	if (r < 0)
 		snprintf(message, PROVER_MESSAGE_MAX, "the attester's process does not answer");
 	if (r == 0 && n >= REPLY_HEAD) {
-		log_quote((const char *)reply + REPLY_HEAD, n - REPLY_HEAD, message,
-			  PROVER_MESSAGE_MAX);
+		log_sentence((const char *)reply + REPLY_HEAD, n - REPLY_HEAD, message,
+			     PROVER_MESSAGE_MAX);
 		return err_new(-ENODEV);
 	}
 	return r;
@@ -229,7 +229,7 @@ bool prover_read(struct span reply, const char *why, struct span *out_evidence,
 	if (!span_copy(&reply, sizes, sizeof(sizes)))
 		return false;
 	if (sizes[0] == 0) {
-		log_quote((const char *)reply.p, reply.n, message, PROVER_MESSAGE_MAX);
+		log_sentence((const char *)reply.p, reply.n, message, PROVER_MESSAGE_MAX);
 		return false;
 	}
 	return sizes[0] <= ATTEST_PART_MAX && sizes[1] <= ATTEST_PART_MAX &&

@@ -24,6 +24,13 @@ struct security {
 	char cipher_backend[16];
 };
 
+static void shout_if_insecure(const struct security *s, int kind)
+{
+	if (appraiser_is_insecure(s->appraisers[kind]))
+		log_warn("insecure", "peers=%s meaning=\"insecure: null proves NOTHING\"",
+			 kind_names[kind]);
+}
+
 static int set_up_appraiser(struct security *s, struct event_base *base,
 			    const struct security_config *cfg, int kind, char *message)
 {
@@ -42,9 +49,26 @@ static int set_up_appraiser(struct security *s, struct event_base *base,
 		return 0;
 	}
 	r = appraiser_new(base, policy, cfg->collateral, &s->appraisers[kind], message);
-	if (r == 0 && appraiser_is_insecure(s->appraisers[kind]))
-		log_warn("insecure", "policy=%s peers=%s meaning=\"insecure: null proves NOTHING\"",
-			 policy, kind_names[kind]);
+	if (r == 0)
+		shout_if_insecure(s, kind);
+	return r;
+}
+
+/* The name is looked up when a session begins: better now than at each peer. */
+static int check_cipher_backend(struct security *s, char *message)
+{
+	const struct rtls_session_config cfg = { .size = sizeof(cfg),
+						 .role = RTLS_CLIENT,
+						 .identity = s->identity,
+						 .cipher_backend = s->cipher_backend };
+	struct rtls_session *session = NULL;
+	int r;
+
+	r = s->cipher_backend[0] ? rtls_session_new(&cfg, &session) : 0;
+	rtls_session_free(session);
+	if (r < 0)
+		snprintf(message, SECURITY_MESSAGE_MAX, "cipher backend %s: %s", s->cipher_backend,
+			 r == -ENOTSUP ? "there is none of that name here" : err_text(r));
 	return r;
 }
 
@@ -77,6 +101,8 @@ static int set_up(struct security *s, struct event_base *base, const struct secu
 	s->is_used[AGENTS] = cfg->with_agents;
 	memcpy(s->cipher_backend, cfg->cipher_backend, sizeof(s->cipher_backend));
 	r = rtls_identity_new(&s->identity);
+	if (r == 0)
+		r = check_cipher_backend(s, message);
 	if (r == 0 && cfg->attester[0]) {
 		r = prover_new(base, cfg->attester, cfg->endorsements, &s->prover, why);
 		if (r == 0 && cfg->compat)
@@ -152,6 +178,7 @@ void security_reload(struct security *s, struct chan_loop *l)
 				continue;
 			}
 			log_info("reloaded", "peers=%s", kind_names[kind]);
+			shout_if_insecure(s, kind);
 		}
 		chan_loop_reappraise(l, &s->trust[kind]);
 	}

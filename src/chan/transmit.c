@@ -105,6 +105,12 @@ static bool send_now(struct chan *c, struct iovec *iov, int n_iov, size_t *out_s
 	return true;
 }
 
+/* What packets leave free: a peer must not be closed for evidence that finds no room. */
+static size_t reserve_of(const struct chan *c)
+{
+	return c->tls && c->cfg.trust->prover ? CHAN_EVIDENCE_RESERVE : CHAN_CONTROL_RESERVE;
+}
+
 /* Queues what lies behind the first `skip` bytes, frame by frame. */
 static void queue_frames(struct chan *c, const struct iovec *iov, int n_iov, size_t skip)
 {
@@ -123,7 +129,7 @@ static void queue_frames(struct chan *c, const struct iovec *iov, int n_iov, siz
 			/* The rest of a frame that has begun must follow, or the stream is broken.
 			 */
 			r = queue_push(&c->txq, frame.p + skip, total - skip,
-				       skip > 0 ? 0 : CHAN_CONTROL_RESERVE);
+				       skip > 0 ? 0 : reserve_of(c));
 			if (r == QUEUE_E_FULL && skip == 0) {
 				chan_count_drop(c, CHAN_DROP_QUEUE);
 				continue;

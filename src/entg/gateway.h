@@ -24,6 +24,8 @@ struct gateway_config {
 	char name[CONTROL_NAME_MAX + 1];
 	bool compat;
 	unsigned poll_us; /* for gateway_run() */
+	bool has_admin;
+	struct endpoint admin;
 	struct stream_options stream;
 	struct security_config security;
 	size_t n_connect, n_listen_gateways, n_listen_agents;

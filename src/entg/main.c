@@ -1,4 +1,4 @@
-/* entg: the gateway program. Options, signals, privileges; gateway.c does the work. */
+/* entg: the gateway program. Options and privileges; gateway.c does the work. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,7 +13,10 @@
 #include "chan/channel.h"
 #include "conf/common.h"
 #include "conf/option.h"
+#include "entg/admin.h"
 #include "entg/gateway.h"
+#include "entg/signals.h"
+#include "entg/start.h"
 #include "io/sandbox.h"
 
 enum option_index {
@@ -34,6 +37,7 @@ enum option_index {
 	BUSY_POLL,
 	CONGESTION,
 	NAME,
+	ADMIN,
 	LEVEL
 };
 
@@ -62,6 +66,8 @@ static const struct option_spec specs[] = {
 	[CONGESTION] = COMMON_OPTION_CONGESTION,
 	[NAME] = { "name", "NAME",
 		   "this node's name, in logs of the peers\n(default: the host's)" },
+	[ADMIN] = { "admin", "ADDR:PORT",
+		    "answer status, drain and reload there; a loopback\naddress" },
 	[LEVEL] = COMMON_OPTION_LOG_LEVEL,
 };
 
@@ -156,6 +162,9 @@ static const char *set(void *ctx, size_t index, const char *value)
 					     sizeof(cfg->stream.congestion));
 	case NAME:
 		return common_set_name(value, cfg->name, sizeof(cfg->name));
+	case ADMIN:
+		cfg->has_admin = true;
+		return admin_parse(value, &cfg->admin);
 	case LEVEL:
 		return common_set_log_level(value);
 	}
@@ -204,31 +213,28 @@ static int check(struct gateway_config *cfg)
 	return 0;
 }
 
-static void on_stop(evutil_socket_t sig, short what, void *arg)
+/* The doors to a gateway that runs: signals, and an address if one is wanted. */
+static int open_doors(struct event_base *base, const struct gateway_config *cfg, struct gateway *g,
+		      struct signals **signals, struct admin **admin)
 {
-	(void)what;
-	log_info("stopping", "signal=%d", (int)sig);
-	gateway_stop(arg);
-}
+	char text[ENDPOINT_TEXT_MAX];
+	int r;
 
-static void on_print(evutil_socket_t sig, short what, void *arg)
-{
-	(void)sig;
-	(void)what;
-	gateway_print(arg);
-}
-
-static void on_reload(evutil_socket_t sig, short what, void *arg)
-{
-	(void)sig;
-	(void)what;
-	gateway_reload(arg);
+	r = signals_new(base, g, signals);
+	if (r < 0 || !cfg->has_admin)
+		return r;
+	r = admin_new(base, &cfg->admin, g, admin);
+	if (r < 0)
+		log_error("start-failed", "reason=\"cannot listen on %s: %s\"",
+			  endpoint_format(&cfg->admin, text), err_text(r));
+	return r;
 }
 
 static int run(const struct gateway_config *cfg)
 {
-	struct event *signals[4] = { NULL };
 	const char *wrong = "out of memory";
+	struct signals *signals = NULL;
+	struct admin *admin = NULL;
 	struct event_base *base;
 	struct gateway *g = NULL;
 	int r;
@@ -240,24 +246,16 @@ static int run(const struct gateway_config *cfg)
 	if (r < 0)
 		log_error("start-failed", "reason=\"%s\"", wrong);
 	if (r == 0)
+		r = open_doors(base, cfg, g, &signals, &admin);
+	if (r == 0)
 		r = sandbox_enter(SANDBOX_KEEP_NOTHING);
-	if (r == 0) {
-		signals[0] = evsignal_new(base, SIGTERM, on_stop, g);
-		signals[1] = evsignal_new(base, SIGINT, on_stop, g);
-		signals[2] = evsignal_new(base, SIGUSR1, on_print, g);
-		signals[3] = evsignal_new(base, SIGHUP, on_reload, g);
-		for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-			if (!signals[i] || event_add(signals[i], NULL) < 0)
-				r = -ENOMEM;
-	}
 	if (r == 0) {
 		log_info("ready", "name=%s pid=%d", cfg->name, (int)getpid());
 		gateway_run(g, cfg->poll_us);
 		log_info("stopped", "name=%s", cfg->name);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		if (signals[i])
-			event_free(signals[i]);
+	admin_free(admin);
+	signals_free(signals);
 	gateway_free(g);
 	event_base_free(base);
 	return r;
@@ -268,8 +266,6 @@ int main(int argc, char **argv)
 	static struct gateway_config cfg;
 	int r;
 
-	cfg.poll_us = CHAN_POLL_US;
-	cfg.security.reattest_s = SECURITY_REATTEST_S;
 	cfg.stream = (struct stream_options){ .congestion = STREAM_CONGESTION_DEFAULT };
 	common_host_name(cfg.name, sizeof(cfg.name));
 	r = option_parse(&program, argc, argv, set, &cfg);

@@ -15,13 +15,20 @@
 #include "base/err.h"
 #include "chan/appraiser.h"
 
-static bool same_node(const struct peer *a, const struct peer *b)
+/* Peers of one kind, and both accepted by the same alternative of its policy. */
+static bool are_equals(const struct peer *a, const struct peer *b)
 {
 	const struct appraisal *va = chan_appraisal(a->c), *vb = chan_appraisal(b->c);
 
+	return chan_role(a->c) == chan_role(b->c) && va && vb && va->alternative == vb->alternative;
+}
+
+static bool same_node(const struct peer *a, const struct peer *b)
+{
+	const bool unproved = !chan_appraisal(a->c) && !chan_appraisal(b->c);
+
 	/* A node id can be copied: who was accepted as something is replaced by the same only. */
-	if (!va != !vb ||
-	    (va && (strcmp(va->name, vb->name) != 0 || strcmp(va->tee, vb->tee) != 0)))
+	if (!are_equals(a, b) && !(unproved && chan_role(a->c) == chan_role(b->c)))
 		return false;
 	return chan_protocol(a->c) == CHAN_PROTOCOL_ENG1 &&
 	       chan_protocol(b->c) == CHAN_PROTOCOL_ENG1 &&
@@ -44,10 +51,7 @@ static bool claims(const struct peer *p, const struct prefix *prefix)
  */
 static bool may_take_over(const struct peer *p, const struct peer *q, const struct prefix *prefix)
 {
-	const struct appraisal *a = chan_appraisal(p->c), *b = chan_appraisal(q->c);
-
-	return a && b && a->may_replace && strcmp(a->name, b->name) == 0 &&
-	       strcmp(a->tee, b->tee) == 0 && claims(q, prefix);
+	return are_equals(p, q) && chan_appraisal(p->c)->may_replace && claims(q, prefix);
 }
 
 static enum chan_reason own(struct peer *p, const struct prefix *prefix)
@@ -76,21 +80,28 @@ static enum chan_reason own(struct peer *p, const struct prefix *prefix)
 	return r == 0 ? CHAN_OK : CHAN_R_MEMORY;
 }
 
-/* Everything that nobody else has goes to this peer: v0 has no way to say what it owns. */
+/*
+ * Everything that nobody else has goes to this peer, or, if the policy says what it may own, that:
+ * v0 has no way to say it itself.
+ */
 static enum chan_reason be_default(struct peer *p)
 {
+	static const struct prefix all[] = { { .addr.family = AF_INET },
+					     { .addr.family = AF_INET6 } };
 	struct route_path path = { .n = chan_role(p->c) == CONTROL_ROLE_GATEWAY };
-	struct prefix any = { .addr.family = AF_INET };
+	const struct appraisal *a = chan_appraisal(p->c);
+	const struct prefix *prefixes = a ? a->prefixes : all;
+	const size_t n = a ? a->n_prefixes : ARRAY_LEN(all);
 	int r = 0;
 
 	memcpy(path.ids[0], p->v0_id, sizeof(p->v0_id));
-	if (chan_may_own(p->c, &any))
-		r = route_add(p->g->table, &any, p, &path);
-	any.addr.family = AF_INET6;
-	if (r == 0 && chan_may_own(p->c, &any))
-		r = route_add(p->g->table, &any, p, &path);
-	if (r == ROUTE_E_TAKEN)
-		return CHAN_OK; /* a second silent agent: reachable once it has sent something */
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = route_add(p->g->table, &prefixes[i], p, &path);
+		if (r == ROUTE_E_TAKEN) /* a second silent agent: until it has sent something */
+			r = 0;
+	}
+	if (r == ROUTE_E_FULL)
+		return CHAN_R_LIMIT;
 	return r == 0 ? CHAN_OK : CHAN_R_MEMORY;
 }
 

@@ -194,6 +194,12 @@ int netlink_route_add(struct netlink *n, const struct netlink_route *r)
 		mnl_attr_put_u32(h, RTA_OIF, r->ifindex);
 	if (r->prefsrc.family != 0)
 		put_addr(h, RTA_PREFSRC, &r->prefsrc);
+	if (r->advmss != 0) {
+		struct nlattr *metrics = mnl_attr_nest_start(h, RTA_METRICS);
+
+		mnl_attr_put_u32(h, RTAX_ADVMSS, r->advmss);
+		mnl_attr_nest_end(h, metrics);
+	}
 	return change(n, h);
 }
 

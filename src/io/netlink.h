@@ -31,6 +31,7 @@ struct netlink_route {
 	unsigned ifindex;    /* 0 with unreachable */
 	struct addr prefsrc; /* none = kernel's choice */
 	uint32_t metric;
+	uint32_t advmss; /* the largest TCP segment to ask peers for; 0 = by the MTU */
 	bool unreachable;
 };
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -88,7 +89,12 @@ int sandbox_filter(enum sandbox_calls which)
 
 	if (!filter)
 		return err_new(-ENOMEM);
-	tzset(); /* conversions of time read the zone's file once: now */
+	/* Conversions of time look at the zone's file each time, unless the zone is named. */
+	if (setenv("TZ", "UTC0", 1) < 0) {
+		seccomp_release(filter);
+		return err_new(-ENOMEM);
+	}
+	tzset();
 	r = allow(filter, compute, ARRAY_LEN(compute));
 	if (r == 0 && which == SANDBOX_CALLS_DEVICES)
 		r = allow(filter, devices, ARRAY_LEN(devices));

@@ -120,6 +120,20 @@ int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *o
 	return 0;
 }
 
+size_t stream_bound(struct iovec *iov, int *n_iov)
+{
+	size_t total = 0;
+
+	for (int i = 0; i < *n_iov; i++) {
+		if (iov[i].iov_len >= stream_call_max - total) {
+			iov[i].iov_len = stream_call_max - total;
+			*n_iov = i + 1;
+		}
+		total += iov[i].iov_len;
+	}
+	return total;
+}
+
 int stream_readv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
 {
 	ssize_t n = readv(fd, iov, n_iov);
@@ -132,7 +146,7 @@ int stream_readv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
 	return 0;
 }
 
-int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
+static int send_once(int fd, struct iovec *iov, int n_iov, size_t *out_n)
 {
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n_iov };
 	ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
@@ -140,6 +154,46 @@ int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? STREAM_E_AGAIN : -errno;
 	*out_n = (size_t)n;
+	return 0;
+}
+
+/* What lies behind the first `skip` bytes, as far as there is room for it. */
+static int window(const struct iovec *iov, int n_iov, size_t skip, struct iovec *out, int room)
+{
+	int n = 0;
+
+	for (int i = 0; i < n_iov && n < room; i++) {
+		if (skip >= iov[i].iov_len) {
+			skip -= iov[i].iov_len;
+			continue;
+		}
+		out[n++] =
+			(struct iovec){ (uint8_t *)iov[i].iov_base + skip, iov[i].iov_len - skip };
+		skip = 0;
+	}
+	return n;
+}
+
+int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
+{
+	struct iovec part[STREAM_IOV_MAX];
+	size_t sent = 0, size, n = 0;
+	int n_part, r;
+
+	if (stream_call_max == SIZE_MAX)
+		return send_once(fd, iov, n_iov, out_n);
+	while ((n_part = window(iov, n_iov, sent, part, STREAM_IOV_MAX)) > 0) {
+		size = stream_bound(part, &n_part);
+		r = send_once(fd, part, n_part, &n);
+		if (r != 0 && sent == 0)
+			return r;
+		if (r != 0) /* an error that stays is the next call's */
+			break;
+		sent += n;
+		if (n < size)
+			break;
+	}
+	*out_n = sent;
 	return 0;
 }
 

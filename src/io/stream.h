@@ -41,8 +41,19 @@ MUST_USE int stream_listen(const struct addr *on, uint16_t port, const struct st
 /* 0, STREAM_E_AGAIN, or -errno (of this connection or of the process: -EMFILE and the like). */
 MUST_USE int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *out_port);
 
+extern const size_t
+	stream_call_max; /* bytes that one call should move: stream_host.c, stream_occlum.c */
+enum { STREAM_IOV_MAX = 32 /* more than any caller has */ };
+/*
+ * Cuts the iovecs down to that much, from the end; returns how much is left in them. Who compares
+ * what a call has moved with what it was given, to know whether the socket is empty or full, does
+ * this first.
+ */
+size_t stream_bound(struct iovec *iov, int *n_iov);
+
 /* 0 with *out_n > 0, STREAM_E_AGAIN, STREAM_E_EOF (reading only), or -errno. */
 MUST_USE int stream_readv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
+/* In as many calls as stream_call_max makes of it. */
 MUST_USE int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
 
 /* Closes; with reset, what is still unsent is thrown away and the peer is told at once (RST). */

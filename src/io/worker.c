@@ -9,20 +9,36 @@
 
 #include "base/err.h"
 
-static bool read_all(int fd, uint8_t *to, size_t n)
+/* A request, and of a stream what came behind it. */
+struct input {
+	size_t have, used;
+	uint8_t bytes[WORKER_HEAD + WORKER_MESSAGE_MAX];
+};
+
+/* False: the daemon has closed its end, or what it says makes no sense. */
+static bool next_request(int fd, struct input *in, uint32_t head[2])
 {
 	ssize_t got;
 
-	while (n > 0) {
-		got = recv(fd, to, n, 0);
+	in->have -= in->used;
+	memmove(in->bytes, in->bytes + in->used, in->have);
+	in->used = 0;
+	for (;;) {
+		if (in->have >= WORKER_HEAD) {
+			memcpy(head, in->bytes, WORKER_HEAD);
+			if (head[0] > WORKER_MESSAGE_MAX)
+				return false;
+			in->used = WORKER_HEAD + head[0];
+			if (in->have >= in->used)
+				return true;
+		}
+		got = recv(fd, in->bytes + in->have, sizeof(in->bytes) - in->have, 0);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
 			return false;
-		to += got;
-		n -= (size_t)got;
+		in->have += (size_t)got;
 	}
-	return true;
 }
 
 static bool write_all(int fd, const uint8_t *from, size_t n)
@@ -41,35 +57,38 @@ static bool write_all(int fd, const uint8_t *from, size_t n)
 	return true;
 }
 
-void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd)
+void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd, unsigned limit_s)
 {
-	uint8_t *request = malloc(WORKER_MESSAGE_MAX);
+	struct input *in = calloc(1, sizeof(*in));
 	uint8_t *reply = malloc(WORKER_HEAD + WORKER_MESSAGE_MAX);
 	uint32_t head[2];
 
-	while (request && reply && read_all(fd, (uint8_t *)head, sizeof(head)) &&
-	       head[0] <= WORKER_MESSAGE_MAX && read_all(fd, request, head[0])) {
+	while (in && reply && next_request(fd, in, head)) {
 		struct wspan w = WSPAN(reply + WORKER_HEAD, WORKER_MESSAGE_MAX);
 
-		alarm(ops->limit_s); /* its default action ends a hung worker, and only the worker
-				      */
-		ops->serve(ctx, SPAN(request, head[0]), &w);
-		alarm(0);
+		if (limit_s > 0) /* the default action of SIGALRM is the end */
+			alarm(limit_s);
+		ops->serve(ctx, SPAN(in->bytes + WORKER_HEAD, head[0]), &w);
+		if (limit_s > 0)
+			alarm(0);
 		head[0] = (uint32_t)(w.overflow ? 0 : w.n);
 		memcpy(reply, head, sizeof(head));
 		if (!write_all(fd, reply, WORKER_HEAD + head[0]))
 			break;
 	}
-	free(request);
+	free(in);
 	free(reply);
 }
 
-int worker_socketpair(int out[2])
+int worker_socketpair(int type, int out[2])
 {
+	const int room = 2 * (WORKER_HEAD + WORKER_MESSAGE_MAX);
 	int fds[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
 		return err_new(-errno);
+	for (int i = 0; i < 2; i++) /* the default has room for one, if nobody has lowered it */
+		(void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0) {
 		int r = err_new(-errno);
 

@@ -49,8 +49,11 @@ MUST_USE int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker
 /* Ends keeper and worker. Runs twice harmlessly. */
 void worker_end(struct worker_handle *h);
 
-/* What runs at the other end, until the daemon closes its own. For the two files that spawn. */
-void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd);
-MUST_USE int worker_socketpair(int out[2]);
+/*
+ * For the two files that spawn. What runs at the other end, until the daemon closes its own;
+ * limit_s: ends the whole process when a request takes longer, 0: never. type: of socket.
+ */
+void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd, unsigned limit_s);
+MUST_USE int worker_socketpair(int type, int out[2]);
 
 #endif

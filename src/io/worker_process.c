@@ -1,4 +1,10 @@
-/* Workers as processes; see worker.h. */
+/*
+ * Workers as processes; see worker.h.
+ *
+ * The socket keeps messages apart (SOCK_SEQPACKET): a worker has read a request whole or not at
+ * all. Of a stream, one that was killed in the middle would leave the rest of a request, evidence
+ * that some peer has chosen, for its successor to take for the next one.
+ */
 #include "io/worker.h"
 
 #include <errno.h>
@@ -59,7 +65,7 @@ static void run_worker(const struct worker_ops *ops, void *ctx, pid_t keeper, in
 	die_with(keeper);
 	if (ops->enter(ctx) < 0)
 		_exit(CHILD_FAILED);
-	worker_serve_all(ops, ctx, fd);
+	worker_serve_all(ops, ctx, fd, ops->limit_s);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -101,16 +107,20 @@ static void run_keeper(const struct worker_ops *ops, void *ctx, pid_t daemon, in
 int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker_handle *out, int *out_fd)
 {
 	const pid_t self = getpid();
+	sigset_t all, before;
 	int fds[2], r;
 	pid_t pid;
 
-	r = worker_socketpair(fds);
+	r = worker_socketpair(SOCK_SEQPACKET, fds);
 	if (r < 0)
 		return err_pass(r);
+	sigfillset(&all); /* until the child has taken its handlers back */
+	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
 		run_keeper(ops, ctx, self, fds[1]);
 	r = pid < 0 ? err_new(-errno) : 0;
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(fds[1]);
 	if (r < 0) {
 		close(fds[0]);
@@ -123,14 +133,16 @@ int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker_handle *
 
 void worker_end(struct worker_handle *h)
 {
+	int how;
+
 	if (h->pid <= 0)
 		return;
 	/*
 	 * With it dies its worker (PR_SET_PDEATHSIG). One that has kept more rights than the daemon
 	 * cannot be killed by it, and ends because the daemon has closed its end of the socket.
 	 */
-	if (kill(h->pid, SIGKILL) == 0)
-		while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	how = kill(h->pid, SIGKILL) == 0 ? 0 : WNOHANG;
+	while (waitpid(h->pid, NULL, how) < 0 && errno == EINTR)
+		;
 	h->pid = 0;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -23,7 +24,7 @@ static void *run(void *arg)
 	struct job *j = arg;
 
 	if (j->ops->enter(j->ctx) == 0)
-		worker_serve_all(j->ops, j->ctx, j->fd);
+		worker_serve_all(j->ops, j->ctx, j->fd, 0);
 	close(j->fd);
 	j->ops->unref(j->ctx);
 	free(j);
@@ -38,7 +39,7 @@ int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker_handle *
 
 	if (!j)
 		return err_new(-ENOMEM);
-	r = worker_socketpair(fds);
+	r = worker_socketpair(SOCK_STREAM, fds);
 	if (r < 0) {
 		free(j);
 		return err_pass(r);

@@ -8,6 +8,7 @@
 
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rats/cborin.h"
 #include "rats/der.h"
@@ -23,6 +24,23 @@ static const uint8_t oid_gramine[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
 				       0xf8, 0x4d, 0x8a, 0x39, 0x06 };
 static const uint8_t oid_sdk[] = { 0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01 };
 
+/*
+ * openssl s_client writes names in front of the block, editors a mark or blank lines. Quotes have
+ * certificates in them, too, but begin with bytes that are no text.
+ */
+static bool is_text_up_to_pem(struct span file)
+{
+	static const char begin[] = "-----BEGIN ", mark[] = "\xef\xbb\xbf";
+	const uint8_t *p = memmem(file.p, file.n, begin, strlen(begin)), *at = file.p;
+
+	if (file.n > strlen(mark) && memcmp(file.p, mark, strlen(mark)) == 0)
+		at += strlen(mark);
+	for (; p && at < p; at++)
+		if ((*at < ' ' && *at != '\t' && *at != '\r' && *at != '\n') || *at > '~')
+			return false;
+	return p != NULL;
+}
+
 bool cert_find(struct span file, struct evidence *e)
 {
 	struct span label;
@@ -31,7 +49,7 @@ bool cert_find(struct span file, struct evidence *e)
 
 	if (file.p[0] == 0x30) {
 		e->cert = x509_from_der(file);
-	} else if (file.n > 11 && memcmp(file.p, "-----BEGIN ", 11) == 0) {
+	} else if (is_text_up_to_pem(file)) {
 		if (pem_next(&file, false, &label, &der, &n) != 0)
 			return false;
 		if (span_equal(label, SPAN("CERTIFICATE", 11)))

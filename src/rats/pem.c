@@ -12,6 +12,12 @@ static const char begin[] = "-----BEGIN ";
 static const char end[] = "-----END ";
 static const char dashes[] = "-----";
 
+/* RFC 7468, 2: readers should ignore it in a block, and around it. */
+static bool is_space(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static bool take_literal(struct span *s, const char *literal)
 {
 	struct span rest = *s, head;
@@ -31,19 +37,19 @@ static bool find_begin(struct span *s, bool strict, bool *junk)
 
 	*junk = false;
 	for (size_t i = 0; i < skip && strict; i++)
-		if (s->p[i] != '\n' && s->p[i] != '\r' && s->p[i] != 0)
+		if (s->p[i] != 0 && !is_space(s->p[i]))
 			*junk = true;
 	*s = SPAN(s->p + skip, s->n - skip);
 	return p != NULL;
 }
 
-/* The base64 digits up to the next '-', without line ends, into text (size s->n is enough). */
+/* The base64 digits up to the next '-', without white space, into text (size s->n is enough). */
 static size_t collect(struct span *s, char *text)
 {
 	size_t n = 0;
 
 	for (; s->n > 0 && s->p[0] != '-'; s->p++, s->n--)
-		if (s->p[0] != '\n' && s->p[0] != '\r')
+		if (!is_space(s->p[0]))
 			text[n++] = (char)s->p[0];
 	return n;
 }

@@ -16,7 +16,7 @@
 enum { KEY_ALIGN = 64 /* that of struct gcm_key_data */ };
 
 struct gcm_key {
-	struct gcm_key_data data;
+	_Alignas(KEY_ALIGN) struct gcm_key_data data; /* pads the whole to a multiple, too */
 	struct gcm_context_data ctx;
 	aes_gcm_pre_t pre;
 	aes_gcm_init_t init;

@@ -104,7 +104,7 @@ static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *n_out, const uint
 {
 	const char *alpn = handshake_of(ssl)->config->alpn;
 	struct span list = SPAN(in, n_in), name;
-	uint8_t n;
+	uint8_t n = 0;
 
 	(void)unused;
 	if (!alpn)

@@ -1,7 +1,7 @@
 /*
  * Our sessions against OpenSSL's own, in both roles: data in sizes and pieces that vary, key
  * updates from both sides, tickets, exporters, and who is refused. ENG_TLS_TEST_MB says how many
- * megabytes go each way (256 of them unless it does).
+ * megabytes go each way (64 unless it does, fewer for the rarer combinations).
  */
 #include "tls/tls_test.h"
 

@@ -24,30 +24,26 @@ static bool config_is_sane(const struct rtls_session_config *c)
 	       (!c->alpn || (c->alpn[0] && strlen(c->alpn) <= HANDSHAKE_ALPN_MAX));
 }
 
-/* The name of a backend is turned into the table's: nothing of the caller's is kept. */
-static int session_alloc(const struct rtls_session_config *config, struct rtls_session **out)
+/* The name of a backend is turned into the table's: nothing of the caller's is kept. NULL: no
+ * memory. */
+static struct rtls_session *session_alloc(const struct rtls_session_config *config)
 {
-	struct rtls_session *s;
+	struct rtls_session *s = calloc(1, sizeof(*s));
 
-	if (config->cipher_backend && !aead_is_here(config->cipher_backend))
-		return -ENOTSUP;
-	s = calloc(1, sizeof(*s));
 	if (!s)
-		return err_new(-ENOMEM);
+		return NULL;
 	s->state = SESSION_HANDSHAKE;
 	s->config = *config;
 	if (config->cipher_backend)
 		s->config.cipher_backend =
 			aead_find(config->cipher_backend, AEAD_AES_128_GCM)->name;
-	if (config->alpn) {
-		s->config.alpn = s->alpn = strdup(config->alpn);
-		if (!s->alpn) {
-			rtls_session_free(s);
-			return err_new(-ENOMEM);
-		}
-	}
-	*out = s;
-	return 0;
+	if (!config->alpn)
+		return s;
+	s->config.alpn = s->alpn = strdup(config->alpn);
+	if (s->alpn)
+		return s;
+	rtls_session_free(s);
+	return NULL;
 }
 
 int rtls_session_new(const struct rtls_session_config *config, struct rtls_session **out)
@@ -57,9 +53,11 @@ int rtls_session_new(const struct rtls_session_config *config, struct rtls_sessi
 
 	if (!out || !config_is_sane(config) || !config->identity)
 		return err_new(-EINVAL);
-	r = session_alloc(config, &s);
-	if (r < 0)
-		return r;
+	if (config->cipher_backend && !aead_is_here(config->cipher_backend))
+		return -ENOTSUP;
+	s = session_alloc(config);
+	if (!s)
+		return err_new(-ENOMEM);
 	r = handshake_new(&s->config, &s->handshake);
 	if (r == 0)
 		r = session_take_flight(s);
@@ -77,11 +75,12 @@ int session_new_established(const struct rtls_session_config *config,
 	struct rtls_session *s;
 	int r;
 
-	if (!config_is_sane(config))
+	if (!config_is_sane(config) ||
+	    (config->cipher_backend && !aead_is_here(config->cipher_backend)))
 		return err_new(-EINVAL);
-	r = session_alloc(config, &s);
-	if (r < 0)
-		return r;
+	s = session_alloc(config);
+	if (!s)
+		return err_new(-ENOMEM);
 	r = session_start(s, result);
 	if (r < 0) {
 		rtls_session_free(s);

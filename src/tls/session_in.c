@@ -55,7 +55,7 @@ static int measure(struct rtls_session *s, const struct feed *f, const uint8_t *
 /* The next whole record: in the input, or in the stash. */
 static int next_record(struct rtls_session *s, struct feed *f, struct span *out)
 {
-	size_t total;
+	size_t total = 0;
 	int r;
 
 	if (f->in.n == 0)
@@ -67,8 +67,10 @@ static int next_record(struct rtls_session *s, struct feed *f, struct span *out)
 		if (span_take(&f->in, total, out))
 			return 0;
 	}
-	if (!s->stash)
+	if (!s->stash) {
 		s->stash = malloc(SESSION_STASH);
+		s->n_stash = 0;
+	}
 	if (!s->stash) {
 		(void)session_fail(s, ALERT_INTERNAL_ERROR, "out of memory");
 		return err_new(-ENOMEM);
@@ -201,8 +203,8 @@ static int ask_for_key(struct rtls_session *s)
 static int open_record(struct rtls_session *s, struct feed *f, struct span record)
 {
 	const uint64_t seq = s->rx.seq;
-	uint8_t type;
-	size_t n;
+	uint8_t type = 0;
+	size_t n = 0;
 	int r;
 
 	r = half_open(&s->rx, record, f->plain + f->n, f->size - f->n, &n, &type);
@@ -231,7 +233,7 @@ static int open_record(struct rtls_session *s, struct feed *f, struct span recor
 
 static int finish_handshake(struct rtls_session *s)
 {
-	struct handshake_result result;
+	struct handshake_result result = { 0 };
 	int r;
 
 	r = handshake_finish(s->handshake, &result);
@@ -264,7 +266,7 @@ int rtls_session_feed(struct rtls_session *s, void *in, size_t n, size_t *out_us
 		      size_t plain_size, size_t *out_plain)
 {
 	struct feed f = { .in = SPAN(in, n), .plain = plain, .size = plain_size };
-	struct span record;
+	struct span record = { 0 };
 	int r = 0;
 
 	if (!s || (n > 0 && !in) || !out_used || !plain || plain_size < RTLS_RECORD_MAX ||

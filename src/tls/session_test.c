@@ -2,6 +2,7 @@
 #include "tls/tls_test.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 
 struct pair {
@@ -338,6 +339,35 @@ static void test_key_limit(void **state)
 	pair_close(&p);
 }
 
+/* What a session takes when its handshake is done and nothing is under way. */
+static void test_idle_memory(void **state)
+{
+	enum { N = 50, LIMIT = 20 * 1024 };
+	static struct pair pairs[N];
+	static struct rtls_session *sessions[2 * N];
+	size_t before, each;
+
+	(void)state;
+	pair_trusted(&pairs[0], NULL, NULL); /* what is made once is there */
+	pair_close(&pairs[0]);
+	for (int i = 0; i < N; i++) {
+		pair_trusted(&pairs[i], NULL, NULL);
+		check_transfer(pairs[i].client, pairs[i].server, 50000, 0);
+		sessions[2 * i] = pairs[i].client->s;
+		sessions[2 * i + 1] = pairs[i].server->s;
+	}
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < 2 * N; i++)
+		rtls_session_free(sessions[i]);
+	each = (before - mallinfo2().uordblks) / (2 * N);
+	print_message("%zu bytes\n", each);
+	assert_true(each < LIMIT);
+	for (int i = 0; i < N; i++) {
+		pairs[i].client->s = pairs[i].server->s = NULL;
+		pair_close(&pairs[i]);
+	}
+}
+
 static void test_misuse(void **state)
 {
 	struct rtls_identity *id = NULL;
@@ -384,7 +414,8 @@ int main(void)
 		cmocka_unit_test(test_close),	       cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_early_decision), cmocka_unit_test(test_rejected),
 		cmocka_unit_test(test_report_data),    cmocka_unit_test(test_peer_certificate),
-		cmocka_unit_test(test_key_limit),      cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_key_limit),      cmocka_unit_test(test_idle_memory),
+		cmocka_unit_test(test_misuse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,8 @@ def test_evidence(bench, name, kind, options, fork):
     bench.must_get(name, *options, before=device(kind), fork=fork)
     policy = bench.must_be_trusted()
     assert bench.endorsements.exists() == (name == "snp")
+    shown = run(TOOL, "show", "-v", bench.evidence).stdout
+    assert "report_data" in shown and "trailing" not in shown  # the device pads
     # The makers' real roots know nothing of that maker.
     assert bench.verify(policy, tool=TOOL).split()[:2] != ["TRUSTED", name]
     assert "CHAIN" in bench.verify(policy, tool=TOOL)

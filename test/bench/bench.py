@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""make bench: the bare routed chain, our chain and a stunnel chain, in the same namespaces.
+"""make bench: the bare routed chain, ours (plaintext, attested) and a stunnel chain.
 
-The three are measured in turn, round after round, so that what the machine does meanwhile hits all of
+All in the same hosts (network namespaces); they are measured in turn, round after round, so that what the machine does meanwhile hits all of
 them. Reported are the median of the rounds, their spread, and the ratio to the bare chain:
 
   1 stream, 4 streams   Gbit/s (iperf3), and CPU-seconds of the whole machine per GB moved: client,
@@ -25,11 +25,12 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "netns"))
+import attested  # noqa: E402
 import netns  # noqa: E402
 
 SIZES = (64, 4096, 20480)
 # Every way has ports of its own, so that only ours is captured.
-PORTS = {"bare": 5200, "eng": 5300, "stunnel": 5400}
+PORTS = {"bare": 5200, "plain": 5300, "stunnel": 5400, "attested": 5500}
 IPERF, PLAIN, NODELAY = 1, 2, 3
 
 STUNNEL = """foreground = yes
@@ -78,12 +79,46 @@ def start_stunnel(chain, tmp):
         netns.wait_until(lambda h=host: h.listening(PORTS["stunnel"] + IPERF), 10, "stunnel")
 
 
+OURS = ("plain", "attested")
+
+
+def span(way):
+    """The ports of a way, as a capture rule writes them."""
+    return f"{PORTS[way]}-{PORTS[way] + 9}"
+
+
+def start_plain(chain):
+    chain.start(capture=(f"tcp/{chain.SERVER}:{span('plain')}=192.168.0.254",),
+                replay=(f"tcp/:{span('plain')}", "icmp/"))
+
+
+def start_attested(chain, net):
+    """A second chain in the same hosts: other ports, other addresses, rats-tls on each hop."""
+    tpm1, tpm2 = attested.Tpm(net, "gate1"), attested.Tpm(net, "gate2")
+    one = attested.policy(net, "accepts-gate1", tpm1.enroll())
+    two = attested.policy(net, "accepts-gate2", tpm2.enroll())
+    listen = ("--entg-listen", "7979", "--enta-listen", "7980", "--enta-policy", "unattested")
+    netns.entg(chain.gate2, *listen, "--entg-policy", one, "--attester", tpm2.spec)
+    gate1 = netns.entg(chain.gate1, *listen, "--entg-policy", two, "--attester", tpm1.spec,
+                       "--entg-connect", "10.77.2.2:7979")
+    gate1.wait_log(" peer-open ", 10)
+    netns.enta(chain.server, "--instance", "att", "--entg-connect", "10.77.3.1:7980",
+               "--tun-addr", "192.168.1.254", "--policy", two, "--replay", f"tcp/:{span('attested')}",
+               "--replay", "icmp/")
+    netns.enta(chain.client, "--instance", "att", "--entg-connect", "10.77.1.2:7980",
+               "--tun-addr", "192.168.1.1", "--policy", one,
+               "--capture", f"tcp/{chain.SERVER}:{span('attested')}=192.168.1.254")
+    netns.wait_until(lambda: chain.client.run("ping", "-c1", "-W1", "-I", "192.168.1.1",
+                                              "192.168.1.254", check=False).returncode == 0,
+                     15, "ping through the attested chain")
+
+
 def start_servers(chain, rtt):
-    for base in (PORTS["bare"], PORTS["eng"]):
+    for base in [PORTS[w] for w in ("bare", *OURS)]:
         chain.server.spawn("iperf3", "-s", "-p", base + IPERF, quiet=True)
         chain.server.spawn(rtt, "server", base + PLAIN, quiet=True)
         chain.server.spawn(rtt, "server", base + NODELAY, "nodelay", quiet=True)
-    for base in (PORTS["bare"], PORTS["eng"]):
+    for base in [PORTS[w] for w in ("bare", *OURS)]:
         for service in (IPERF, PLAIN, NODELAY):
             netns.wait_until(lambda p=base + service: chain.server.listening(p), 10, "servers")
 
@@ -155,7 +190,7 @@ def main():
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--seconds", type=float, default=3, help="of one iperf3 run")
-    ap.add_argument("--ways", default="bare,eng,stunnel")
+    ap.add_argument("--ways", default="bare,plain,attested,stunnel")
     ap.add_argument("--no-append", action="store_true")
     args = ap.parse_args()
     why = netns.enter_private()
@@ -167,10 +202,10 @@ def main():
         netns.sh("cc", "-O2", "-D_GNU_SOURCE", "-o", rtt, HERE / "rtt.c")
         chain = netns.Chain(net)
         start_servers(chain, rtt)
-        if "eng" in ways:
-            span = f"{PORTS['eng']}-{PORTS['eng'] + 9}"
-            chain.start(capture=(f"tcp/{chain.SERVER}:{span}=192.168.0.254",),
-                        replay=(f"tcp/:{span}", "icmp/"))
+        if "plain" in ways:
+            start_plain(chain)
+        if "attested" in ways:
+            start_attested(chain, net)
         if "stunnel" in ways:
             start_stunnel(chain, net.tmp)
         results = {w: {} for w in ways}

@@ -1,9 +1,10 @@
-"""The chain with attested hops: a software TPM for each gateway, policies that pin them.
+"""The chain with attested hops: a software TPM for each that proves itself, policies that pin them.
 
-    chain = attested.Chain(net).start()
+    chain = attested.Chain(net).start()       gateways have TPMs, agents need no proof
+    chain = attested.Mutual(net).start()      agents have TPMs too, and own what their policy grants
 
-gate1 and gate2 have a TPM each (swtpm), enrolled by `rats-inspect tpm enroll`. The agents' policies
-pin the gateway they talk to, the gateways' each other, and agents need no proof by default.
+TPMs are swtpm's, enrolled by `rats-inspect tpm enroll`. The agents' policies pin the gateway they
+talk to, the gateways' each other.
 """
 
 import re
@@ -25,22 +26,34 @@ class Tpm(swtpm.Swtpm):
         self.net, self.name = net, name
         net.tpms.append(self)
         self.start()
+        text = netns.sh(netns.program("rats-inspect"), "tpm", "enroll", "--tcti", self.tcti,
+                        "--name", name)
+        self.alternative = text[text.index("  - tee"):].rstrip()
 
     @property
     def spec(self):
         """For --attester."""
         return f"tpm:tcti={self.tcti}"
 
-    def enroll(self, more=ALL, name=None):
-        """The alternative of a policy that accepts the TPM as it is now."""
-        text = netns.sh(netns.program("rats-inspect"), "tpm", "enroll", "--tcti", self.tcti,
-                        "--name", name or self.name)
-        alternative = text[text.index("  - tee"):].rstrip()
-        return f"{alternative}\n    {more}\n"
+    def accept(self, more=ALL, other=None):
+        """The alternative of a policy that accepts the TPM as it was enrolled, or another like it."""
+        text = self.alternative
+        if other:
+            text = re.sub(r"ak_sha256: (\w+)", rf"ak_sha256: [\1, {other.key}]", text)
+        return f"{text}\n    {more}\n"
+
+    @property
+    def key(self):
+        return re.search(r"ak_sha256: (\w+)", self.alternative).group(1)
+
+
+def owns(*prefixes, more=""):
+    """What an alternative grants; for Tpm.accept()."""
+    return f"allowed_ips: [{', '.join(prefixes)}]" + (f"\n    {more}" if more else "")
 
 
 def policy(net, name, *alternatives, more=""):
-    """Writes a policy file; its path."""
+    """Writes a policy file, or writes it anew; its path."""
     net.tmp.chmod(0o755)  # the daemons read it as nobody
     path = net.tmp / f"{name}.yaml"
     path.write_text("one_of:\n" + "".join(alternatives) + more)
@@ -49,36 +62,73 @@ def policy(net, name, *alternatives, more=""):
 
 
 class Chain(netns.Chain):
-    """netns.Chain, rats-tls on every hop."""
+    """netns.Chain, rats-tls on every hop; the gateways prove themselves."""
+
+    LISTEN = ["--entg-listen", "6979", "--enta-listen", "6980"]
 
     def __init__(self, net):
         super().__init__(net)
         self.tpm1, self.tpm2 = Tpm(net, "gate1"), Tpm(net, "gate2")
-        self.accepts1 = policy(net, "accepts-gate1", self.tpm1.enroll())
-        self.accepts2 = policy(net, "accepts-gate2", self.tpm2.enroll())
+        accepts1 = policy(net, "accepts-gate1", self.tpm1.accept())
+        accepts2 = policy(net, "accepts-gate2", self.tpm2.accept())
+        attester1, attester2 = ["--attester", self.tpm1.spec], ["--attester", self.tpm2.spec]
+        self.GATE1 = [*self.LISTEN, "--entg-connect", "10.77.2.2:6979", "--entg-policy", accepts2,
+                      "--enta-policy", "unattested", *attester1]
+        self.GATE2 = [*self.LISTEN, "--entg-policy", accepts1, "--enta-policy", "unattested",
+                      *attester2]
+        self.AGENT_C = ["--entg-connect", "10.77.1.2:6980", "--tun-addr", "192.168.0.1",
+                        "--policy", accepts1]
+        self.AGENT_S = ["--entg-connect", "10.77.3.1:6980", "--tun-addr", "192.168.0.254",
+                        "--policy", accepts2]
 
-    LISTEN = ["--entg-listen", "6979", "--enta-listen", "6980", "--enta-policy", "unattested"]
 
-    @property
-    def GATE1(self):
-        return self.LISTEN + ["--entg-connect", "10.77.2.2:6979", "--entg-policy", self.accepts2,
-                              "--attester", self.tpm1.spec]
+class Mutual(Chain):
+    """Everybody proves itself to everybody; `third` is one more host behind gate1."""
 
-    @property
-    def GATE2(self):
-        return self.LISTEN + ["--entg-policy", self.accepts1, "--attester", self.tpm2.spec]
+    def __init__(self, net, *more):
+        super().__init__(net)
+        self.third = net.host("third")
+        net.link(self.gate1, self.third, 9)
+        self.tpm_c, self.tpm_s = Tpm(net, "client"), Tpm(net, "server")
+        self.tpm_3 = Tpm(net, "third")
+        self.clients = self.write_clients()
+        self.servers = policy(net, "servers", self.tpm_s.accept(owns("192.168.0.254/32")))
+        for args, agents in ((self.GATE1, self.clients), (self.GATE2, self.servers)):
+            args[args.index("unattested")] = agents
+            args += more
+        self.AGENT_C += ["--attester", self.tpm_c.spec, *more]
+        self.AGENT_S += ["--attester", self.tpm_s.spec, *more]
 
-    @property
-    def AGENT_C(self):
-        return ["--entg-connect", "10.77.1.2:6980", "--tun-addr", "192.168.0.1",
-                "--policy", self.accepts1]
+    def write_clients(self, third=owns("192.168.0.3/32"), other=None):
+        """gate1's policy for agents: what third is granted (None: nothing, it is not accepted)."""
+        return policy(self.net, "clients", self.tpm_c.accept(owns("192.168.0.1/32")),
+                      self.tpm_3.accept(third, other) if third else "")
 
-    @property
-    def AGENT_S(self):
-        return ["--entg-connect", "10.77.3.1:6980", "--tun-addr", "192.168.0.254",
-                "--policy", self.accepts2]
+    def start_third(self, address="192.168.0.3", tpm=None, host=None, up=True, more=(), **kw):
+        """One more agent, at gate1, with its own TPM or somebody else's."""
+        args = self.AGENT_C[self.AGENT_C.index("--policy"):]
+        args[args.index("--attester") + 1] = (tpm or self.tpm_3).spec
+        return netns.enta(host or self.third, "--entg-connect", "10.77.9.1:6980", "--tun-addr",
+                          address, "--replay", "icmp/", *args, *more, up=up, **kw)
 
 
 def peers(proc):
     """SIGUSR1: a dictionary per line of event `peer`."""
     return [dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line)) for line in proc.status(r" peer peer=")]
+
+
+def workers(proc, name):
+    """The processes of that name below a daemon: (pid, pid of the parent), the keeper first."""
+    found = []
+    for pid, parent in children(proc.pid):
+        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+            if f.read().strip() == name:
+                found.append((pid, parent))
+    return sorted(found, key=lambda x: x[1] != proc.pid)
+
+
+def children(pid):
+    for line in netns.sh("ps", "-o", "pid=,ppid=", "--ppid", str(pid), check=False).splitlines():
+        child = int(line.split()[0])
+        yield child, pid
+        yield from children(child)

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""make demo: unmodified programs through a chain of four hosts, and what came of it as a table.
+"""make demo: unmodified programs through a chain of four hosts, attested on every hop, then attacks on
+it, and what came of all that as two tables.
 
-With --shell the chain is left running in tmux, one pane a host, until tmux ends.
+With --shell the chain is left running in tmux, one pane a host, until tmux ends. With --plain hops
+are plaintext TCP and nothing is attacked.
 """
 
 import argparse
@@ -14,7 +16,9 @@ import subprocess
 import sys
 import time
 
+import demo_attested
 import netns
+from demo_attested import announce
 
 CAPTURES = ("7", "tcp/10.77.3.2:80=192.168.0.254", "tcp/10.77.3.2:5201=192.168.0.254")
 REPLAYS = ("7", "tcp/:80", "tcp/:5201", "icmp/")
@@ -30,10 +34,14 @@ uwsgi_temp_path {tmp}; scgi_temp_path {tmp}; server {{ listen 80; root {tmp}/www
 """
 
 
-def announce(p):
-    """The command line of a program that runs on, as one would type it at that host."""
-    words = [os.path.basename(p.cmd[0]), *p.cmd[1:]]
-    print(f"  {p.host.name + '#':8} {shlex.join(words)}", flush=True)
+def make_chain(net, plain):
+    """The four hosts; attested, with enrolled TPMs."""
+    if plain:
+        return netns.Chain(net)
+    chain = demo_attested.Chain(net)
+    chain.enroll()
+    print()
+    return chain
 
 
 def start_chain(chain):
@@ -152,35 +160,55 @@ def run_shows(chain):
 
 
 def print_table(rows):
-    head = ("what", "how", "result", "throughput", "p50 latency", "MB on each hop")
-    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
+    """The first row is the head."""
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
     rule = "  ".join("─" * w for w in widths)
     print("\n" + rule)
-    for n, row in enumerate([head, *rows]):
+    for n, row in enumerate(rows):
         print("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip())
         if n == 0:
             print(rule)
     print(rule)
 
 
-def run_demo(net):
+def sniff(chain, *others):
+    if os.geteuid() != 0 or in_user_namespace():
+        return []
+    clear = netns.CLEAR.replace("port 7 or", "port 7 or port 80 or port 5201 or")
+    return chain.sniff(clear) + [netns.Sniffer(h, i, clear) for h in others for i in h.ifaces]
+
+
+def run_demo(net, plain):
     print(PICTURE + "\nFour hosts (network namespaces), one cable between neighbours. Starting:\n")
-    chain = netns.Chain(net)
+    chain = make_chain(net, plain)
     start_chain(chain)
     start_servers(chain)
-    sniffers = chain.sniff(netns.CLEAR.replace("port 7 or", "port 7 or port 80 or port 5201 or")) \
-        if os.geteuid() == 0 and not in_user_namespace() else []
+    if not plain:
+        print("\nWho has proved what:\n")
+        chain.show_peers()
+    mallory = None if plain else demo_attested.Mallory(chain)
+    sniffers = sniff(chain, *([mallory.host] if mallory else []))
     print("\nPrograms that know nothing of ENG, from client to server:\n")
     rows, good = run_shows(chain)
+    attacks = []
+    if not plain:
+        attacks, all_refused = demo_attested.run_attacks(chain, sniffers, mallory)
+        good = good and all_refused
     if sniffers:
         clear, text = netns.clear_packets(sniffers)
         good = good and clear == 0
-        rows.append(("tcpdump", "all 6 real interfaces", f"{'ok' if not clear else 'FAILED'}: {clear} "
-                     "captured packets outside the tunnel", "-", "-", "-"))
-    print_table(rows)
+        rows.append(("tcpdump", f"all {len(sniffers)} real interfaces, throughout",
+                     f"{'ok' if not clear else 'FAILED'}: {clear} captured packets outside the tunnel", "-", "-", "-"))
+        if clear:
+            print(text)
+    print_table([("what", "how", "result", "throughput", "p50 latency", "MB on each hop"), *rows])
+    if attacks:
+        print_table([("attack", "how", "result"), *attacks])
     for p in (chain.enta_c, chain.enta_s, chain.entg1, chain.entg2):
-        p.stop()
-    print("\nTCP between the hosts is plaintext here (tcp://); attested TLS is not built in yet.")
+        if p.alive():
+            p.stop()
+    print("\nHops: " + ("plaintext TCP (tcp://), as asked for." if plain else
+                       "rats-tls, each gateway proved by its TPM; agents need no proof here."))
     print("All passed; everything is removed again." if good else "Something FAILED, see the table.")
     print("To play with it: make demo-shell")
     return good
@@ -191,23 +219,27 @@ def in_user_namespace():
         return f.read().strip() == "deny"
 
 
-HINTS = {
-    "client": "curl 10.77.3.2   iperf3 -c 10.77.3.2   ping 192.168.0.254   echosvr client --host 10.77.3.2",
-    "gate1": "tcpdump -ni to-gate2 -c 20   kill -USR1 $(pgrep -o entg): counters in the logs",
-    "gate2": "tcpdump -ni to-server -c 20",
-    "server": "nft list ruleset   ip rule   ss -tn",
-}
+def hints(chain):
+    """What to try in each pane."""
+    status = "kill -USR1 {}: who is who, and counters, in the logs"
+    return {
+        "client": "curl 10.77.3.2   iperf3 -c 10.77.3.2   ping 192.168.0.254   echosvr client --host 10.77.3.2",
+        "gate1": "tcpdump -ni to-gate2 -c 20   " + status.format(chain.entg1.pid),
+        "gate2": "tcpdump -ni to-server -c 20   " + status.format(chain.entg2.pid),
+        "server": "nft list ruleset   ip rule   ss -tn",
+    }
 
 
-def run_shell(net):
+def run_shell(net, plain):
     """A tmux of its own; when it ends, so does all else."""
-    chain = netns.Chain(net)
+    chain = make_chain(net, plain)
     start_chain(chain)
     start_servers(chain)
-    path = f"{os.path.dirname(netns.program('echosvr'))}:{os.environ['PATH']}"
+    places = [os.path.dirname(netns.program(p)) for p in ("echosvr", "rats-inspect", "enta")]
+    path = ":".join([*places, os.environ["PATH"]])
     tmux = ["tmux", "-L", f"eng-{os.getpid()}"]
     for n, h in enumerate(chain.hosts):
-        shell = (f"cd {shlex.quote(str(net.tmp))}; echo {shlex.quote(HINTS[h.name])}; "
+        shell = (f"cd {shlex.quote(str(net.tmp))}; echo {shlex.quote(hints(chain)[h.name])}; "
                  f"echo logs: {shlex.quote(str(net.tmp))}; PATH={shlex.quote(path)} PS1='{h.name}# ' "
                  "exec bash --norc -i")
         cmd = shlex.join(h.argv(["bash", "-c", shell]))
@@ -224,12 +256,17 @@ def run_shell(net):
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--shell", action="store_true")
+    ap.add_argument("--plain", action="store_true")
     args = ap.parse_args()
+    plain = args.plain or netns.OCCLUM  # the jail has no TPM, and stands in for no SGX quote
     why = netns.enter_private()
     if why:
         sys.exit(f"demo: {why}")
+    os.environ["ENG_BUILD"] = str(netns.build_dir())
     with netns.Net() as net:
-        good = run_shell(net) if args.shell else run_demo(net)
+        net.tmp.chmod(0o755)  # the daemons become nobody
+        os.chdir(net.tmp)     # so that file names are short
+        good = run_shell(net, plain) if args.shell else run_demo(net, plain)
     sys.exit(0 if good else 1)
 
 

@@ -84,6 +84,8 @@ WRONG = [
     ("entg", ["--entg-listen", "tcp://0"], "entg-listen"),
     ("entg", ["--enta-listen", "tcp://[::1:6980"], "[::1"),
     ("entg", [*GATE, "--name", "two words"], "name"),
+    ("entg", [*GATE, "--admin", "10.0.0.1:6981"], "loopback"),
+    ("entg", [*GATE, "--admin", "6981"], "loopback"),
     ("entg", [*GATE, "--nonsense"], "nonsense"),
     ("echosvr", ["client", "--port", "0"], "65535"),
     ("echosvr", ["sideways"], "sideways"),

@@ -49,6 +49,8 @@ GROUPS = {
     ],
     "tpm": [
         (EVID, "if (fields[i].value->n > 0 || value.n == 0)", "if (0)"),
+        (AZURE, 'if (verdict_check(v, RTLS_CHECK_FORMAT, false, "TPM quote",',
+         'if (0 && verdict_check(v, RTLS_CHECK_FORMAT, false, "TPM quote",'),
         (EVID, "s.n != 0 || e.quote.n == 0", "s.n != 0"),
         (ATTEST, "magic != TPM_GENERATED ||", ""),
         (ATTEST, "type != TPM_ST_ATTEST_QUOTE", "0"),

@@ -32,6 +32,7 @@ struct tpm_forgery {
 	int64_t cert_to;
 	const uint8_t *raw;
 	size_t n_raw;
+	struct span hcl; /* as it was packed last */
 };
 
 static inline void tpm_honest(struct tpm_forgery *f)
@@ -273,6 +274,7 @@ static inline size_t tpm_pack(struct tpm_forgery *f, uint8_t *out, size_t size)
 		e.ak_chain = tpm_make_chain(f);
 	if (f->with_hcl)
 		e.hcl = SPAN(hcl, tpm_make_hcl(f, hcl));
+	f->hcl = e.hcl;
 	tpm_evidence_write(&w, &e);
 	OPENSSL_free((void *)e.ak.p);
 	OPENSSL_free((void *)e.ak_chain.p);

@@ -330,6 +330,28 @@ static void honest_cert_only(struct tpm_forgery *f)
 	f->spki = NULL;
 }
 
+/* The HCL report alone, every signature in it honest: it is not about now, so it is refused. */
+static void test_bare_hcl(void **state)
+{
+	static uint8_t body[TPM_EVIDENCE_MAX], hcl[TPM_HCL_MAX];
+	struct rtls_verdict *v;
+	struct tpm_forgery f;
+
+	(void)state;
+	tpm_honest_azure(&f);
+	snp_honest(&f.snp);
+	(void)tpm_pack(&f, body, sizeof(body));
+	assert_non_null(f.hcl.p);
+	memcpy(hcl, f.hcl.p, f.hcl.n);
+	f.raw = hcl;
+	f.n_raw = f.hcl.n;
+	assert_true(verifier_az_snp.detect(SPAN(f.raw, f.n_raw)));
+	v = run(&f);
+	assert_fails(v, RTLS_CHECK_FORMAT, "without a quote");
+	assert_non_null(claims_find(v->claims, "measurement"));
+	rtls_verdict_free(v);
+}
+
 static void test_honest(void **state)
 {
 	static void (*const makers[])(struct tpm_forgery *) = {
@@ -358,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_honest),
 		cmocka_unit_test(test_forgeries),
+		cmocka_unit_test(test_bare_hcl),
 	};
 
 	return cmocka_run_group_tests(tests, tpm_make_pki, tpm_free_pki);

@@ -198,8 +198,8 @@ static int sgx_evidence(void *state, const uint8_t report_data[REPORT_DATA_SIZE]
 			struct wspan *body, struct attest_error *err)
 {
 	const struct sgx *s = state;
-	uint8_t *quote;
-	size_t n;
+	uint8_t *quote = NULL;
+	size_t n = 0;
 	int r;
 
 	r = s->size > 0 ? occlum_quote(s, report_data, &quote, &n, err)

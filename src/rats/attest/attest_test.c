@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "rats/attest/attest.h"
+#include "rats/text.h"
+#include "rats/tpm/tpm_nonce.h"
 #include "rats_tls.h"
 
 static const char *const keys[] = { "tcti", "ak", NULL };
@@ -171,6 +173,29 @@ static void test_endorsements(void **state)
 	assert_null(bytes);
 }
 
+/* What other implementations of the TPM attester and verifier have to agree on. */
+static void test_tpm_nonce(void **state)
+{
+	uint8_t report_data[REPORT_DATA_SIZE], digest[TPM_NONCE_SHORT];
+	char hex[2 * TPM_NONCE_SHORT + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(report_data); i++)
+		report_data[i] = (uint8_t)i;
+	assert_false(tpm_nonce_is_short(report_data));
+	assert_true(tpm_nonce_digest(report_data, digest));
+	assert_string_equal(hex_format(SPAN(digest, sizeof(digest)), hex, sizeof(hex)),
+			    "855c37dbd68d8a95cf4648d663d81940"
+			    "41f95a6a1bf8f2c0f4293343d596eaa4");
+	memset(report_data + TPM_NONCE_SHORT, 0, sizeof(report_data) - TPM_NONCE_SHORT);
+	assert_true(tpm_nonce_is_short(report_data));
+	report_data[TPM_NONCE_SHORT] = 1;
+	assert_false(tpm_nonce_is_short(report_data));
+	report_data[TPM_NONCE_SHORT] = 0;
+	report_data[REPORT_DATA_SIZE - 1] = 1;
+	assert_false(tpm_nonce_is_short(report_data));
+}
+
 static void test_probe(void **state)
 {
 	const char *name, *why;
@@ -191,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_options),	     cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_open),	     cmocka_unit_test(test_null),
 		cmocka_unit_test(test_endorsements), cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_tpm_nonce),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

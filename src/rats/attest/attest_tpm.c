@@ -87,8 +87,8 @@ static void pipe_guard_leave(const struct pipe_guard *g)
 
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
-	if (!g->was_pending)
-		sigtimedwait(&pipe, NULL, &at_once); /* ours, if there is one */
+	while (!g->was_pending && sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR)
+		; /* ours, if there is one */
 	pthread_sigmask(SIG_SETMASK, &g->old, NULL);
 }
 

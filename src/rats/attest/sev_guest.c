@@ -21,7 +21,6 @@ enum {
 	CERTS_FIRST = 16 * 1024, /* what the driver takes at most today; a multiple of a page */
 	PAGE = 4096,
 	VMM_INVALID_LEN = 1,
-	VMM_BUSY = 2,
 	TRIES = 6,
 	PAUSE_MS = 100, /* doubled each time, 3 s in all: hosts let one report per second pass */
 };
@@ -67,8 +66,7 @@ static int ask(int fd, unsigned long request, struct exchange *x)
 		r = ioctl(fd, request, &g) == 0 ? 0 : -errno;
 		x->vmm_error = g.vmm_error;
 		x->fw_error = g.fw_error;
-		if (r == 0 ||
-		    (r != -EBUSY && r != -EAGAIN && r != -EINTR && g.vmm_error != VMM_BUSY))
+		if (r != -EBUSY && r != -EAGAIN && r != -EINTR)
 			break;
 		attest_pause_ms(ms);
 		ms *= 2;

@@ -184,7 +184,7 @@ static int step(struct attest_error *err, const char *what, int r)
 static int try_once(const struct entry *e, const struct tsm_request *q, struct tsm_answer *a,
 		    struct attest_error *err)
 {
-	uint32_t before, after;
+	uint32_t before = 0, after = 0;
 	int r;
 
 	r = step(err, "generation", read_generation(e->fd, &before));

@@ -156,6 +156,25 @@ static bool decode(const struct appraisal *a, enum tpm_hcl_kind kind, struct tpm
 	return tpm_quote_decode(e, q, v);
 }
 
+/*
+ * The report as it lies in the NV index: it was made when the machine started, whoever has it may
+ * show it, and no quote says that this is that machine. It is refused, and what it says is stated.
+ */
+static int state_bare(const struct appraisal *a, const struct tpm_hcl *h,
+		      const struct verifier *tee, struct rtls_verdict *v)
+{
+	const struct tpm_evidence nothing = { 0 };
+	bool ok;
+
+	if (verdict_check(v, RTLS_CHECK_FORMAT, false, "TPM quote",
+			  "this is an HCL report by itself, without a quote"))
+		return 0;
+	claims_add_text_n(v->claims, "runtime_data", h->runtime);
+	if (h->kind != TPM_HCL_SNP)
+		return 0;
+	return verify_tee(a, &nothing, tee, h->hw_report, v, &ok);
+}
+
 static int az_verify(const struct appraisal *a, struct rtls_verdict *v, enum tpm_hcl_kind kind,
 		     const struct verifier *tee)
 {
@@ -166,6 +185,8 @@ static int az_verify(const struct appraisal *a, struct rtls_verdict *v, enum tpm
 	bool ok = false;
 	int r;
 
+	if (tpm_hcl_parse(a->body, &h) && h.kind == kind)
+		return state_bare(a, &h, tee, v);
 	if (!decode(a, kind, &e, &h, &q, v))
 		return 0;
 	r = verify_tee(a, &e, tee, kind == TPM_HCL_SNP ? h.hw_report : e.tee, v, &ok);
@@ -195,6 +216,8 @@ static bool az_detect(struct span body, enum tpm_hcl_kind kind)
 	struct tpm_evidence e;
 	struct tpm_hcl h;
 
+	if (tpm_hcl_parse(body, &h))
+		return h.kind == kind;
 	return tpm_evidence_parse(body, &e) && tpm_hcl_parse(e.hcl, &h) && h.kind == kind;
 }
 

@@ -35,6 +35,7 @@ static const int compute[] = {
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(alarm),
+	SCMP_SYS(sigaltstack),
 	SCMP_SYS(close),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),

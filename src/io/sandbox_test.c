@@ -185,7 +185,7 @@ static void computing_goes_on(void **state)
 		alarm(1000);
 		if (recv(pair[1], &byte, 1, 0) != 1 || send(pair[1], &byte, 1, MSG_NOSIGNAL) != 1)
 			_exit(2);
-		exit(WENT_ON);
+		_exit(WENT_ON);
 	}
 	assert_int_equal(send(pair[0], "x", 1, 0), 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -53,7 +53,9 @@ static bool gcm_has(enum aead_alg alg)
 
 static void *gcm_key_new(enum aead_alg alg, bool seals)
 {
-	struct gcm_key *k = aligned_alloc(KEY_ALIGN, sizeof(*k));
+	/* The size has to be a multiple of the alignment (C11, 7.22.3.1). */
+	const size_t size = (sizeof(struct gcm_key) + KEY_ALIGN - 1) / KEY_ALIGN * KEY_ALIGN;
+	struct gcm_key *k = aligned_alloc(KEY_ALIGN, size);
 	const IMB_MGR *m = manager;
 
 	if (!k)

@@ -214,7 +214,8 @@ static const char *set(void *ctx, size_t index, const char *value)
 	case REPLAY:
 		return set_replay(o, value);
 	case TLS:
-		return NULL; /* what an address without tcp:// means anyway */
+		o->agent.security.with_gateways = true;
+		return NULL;
 	case POLICY:
 	case ATTESTER:
 	case ENDORSEMENTS:
@@ -256,6 +257,10 @@ static int check(struct enta_options *o)
 	if (o->command == ENTA_RUN && o->agent.n_endpoints == 0)
 		return option_complain(&program, "--entg-connect is missing: the gateway, for "
 						 "example tcp://192.0.2.1:6980");
+	if (o->command == ENTA_RUN && o->agent.endpoints[0].plain &&
+	    o->agent.security.with_gateways)
+		return option_complain(&program, "--entg-connect says tcp://, which is plaintext, "
+						 "and --entg-rats-tls was asked for");
 	if (o->command == ENTA_RUN && !o->agent.endpoints[0].plain &&
 	    !o->agent.security.policy_gateways[0])
 		return option_complain(

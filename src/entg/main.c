@@ -141,8 +141,11 @@ static const char *set(void *ctx, size_t index, const char *value)
 			endpoint_parse_listen(value, &cfg->listen_agents[cfg->n_listen_agents]),
 			&cfg->n_listen_agents, ARRAY_LEN(cfg->listen_agents));
 	case GATEWAY_TLS:
+		cfg->security.with_gateways = true;
+		return NULL;
 	case AGENT_TLS:
-		return NULL; /* what an address without tcp:// means anyway */
+		cfg->security.with_agents = true;
+		return NULL;
 	case POLICY:
 	case GATEWAY_POLICY:
 	case AGENT_POLICY:
@@ -171,46 +174,68 @@ static const char *set(void *ctx, size_t index, const char *value)
 	return "not known";
 }
 
-/* Who is to be reached over rats-tls needs a policy, or the word that none is wanted. */
+/* The addresses of one option. */
+struct address_list {
+	const char *option, *policy_option, *tls_option, *policy;
+	const struct endpoint *e;
+	size_t n;
+	bool asked; /* for rats-tls, in words */
+};
+
+/* Who is to be reached over rats-tls needs a policy, or the word that none is wanted; and who was
+ * asked for in words is not to be reached in plaintext. *is_used: there is one. */
+static int check_list(const struct address_list *a, bool *is_used)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->e[i].plain && a->asked)
+			return option_complain(
+				&program, "--%s %s is plaintext, and --%s was asked for", a->option,
+				endpoint_format(&a->e[i], text), a->tls_option);
+		if (a->e[i].plain)
+			continue;
+		*is_used = true;
+		if (!a->policy[0])
+			return option_complain(
+				&program,
+				"--%s %s: what must this peer prove? Give --policy or --%s a file "
+				"(rats-policy(5)) or the word unattested, or write tcp:// before "
+				"the address for plaintext, knowing that it is not protected",
+				a->option, endpoint_format(&a->e[i], text), a->policy_option);
+	}
+	return 0;
+}
+
 static int check(struct gateway_config *cfg)
 {
 	struct security_config *s = &cfg->security;
-	struct {
-		const char *option, *policy_option, *policy;
-		const struct endpoint *e;
-		const size_t *n;
-		bool *is_used;
-	} all[] = { { "entg-connect", "entg-policy", s->policy_gateways, cfg->connect,
-		      &cfg->n_connect, &s->with_gateways },
-		    { "entg-listen", "entg-policy", s->policy_gateways, cfg->listen_gateways,
-		      &cfg->n_listen_gateways, &s->with_gateways },
-		    { "enta-listen", "enta-policy", s->policy_agents, cfg->listen_agents,
-		      &cfg->n_listen_agents, &s->with_agents } };
-	char text[ENDPOINT_TEXT_MAX];
+	int r;
 
 	if (cfg->n_listen_gateways + cfg->n_listen_agents == 0) {
 		cfg->listen_agents[cfg->n_listen_agents++].port = 6980;
 		cfg->listen_gateways[cfg->n_listen_gateways++].port = 6979;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		for (size_t j = 0; j < *all[i].n; j++) {
-			if (all[i].e[j].plain)
-				continue;
-			*all[i].is_used = true;
-			if (!all[i].policy[0])
-				return option_complain(
-					&program,
-					"--%s %s: what must this peer prove? Give --policy or --%s "
-					"a "
-					"file (rats-policy(5)) or the word unattested, or write "
-					"tcp:// "
-					"before the address for plaintext, knowing that it is not "
-					"protected",
-					all[i].option, endpoint_format(&all[i].e[j], text),
-					all[i].policy_option);
-		}
+	const struct address_list connect = { "entg-connect",	  "entg-policy", "entg-rats-tls",
+					      s->policy_gateways, cfg->connect,	 cfg->n_connect,
+					      s->with_gateways };
+	const struct address_list gateways = { "entg-listen",	     "entg-policy",
+					       "entg-rats-tls",	     s->policy_gateways,
+					       cfg->listen_gateways, cfg->n_listen_gateways,
+					       s->with_gateways };
+	const struct address_list agents = { "enta-listen",	 "enta-policy",
+					     "enta-rats-tls",	 s->policy_agents,
+					     cfg->listen_agents, cfg->n_listen_agents,
+					     s->with_agents };
+
+	s->with_gateways = s->with_agents = false; /* from now on: there are such links */
+	r = check_list(&connect, &s->with_gateways);
+	if (r == 0)
+		r = check_list(&gateways, &s->with_gateways);
+	if (r == 0)
+		r = check_list(&agents, &s->with_agents);
 	s->compat = cfg->compat;
-	return 0;
+	return r;
 }
 
 /* The doors to a gateway that runs: signals, and an address if one is wanted. */

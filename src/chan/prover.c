@@ -128,12 +128,21 @@ static void serve(void *ctx, struct span request, struct wspan *reply)
 		quote(p, request.p, reply);
 }
 
+static void leave(void *ctx)
+{
+	struct prover *p = ctx;
+
+	rtls_attester_close(p->attester);
+	p->attester = NULL;
+}
+
 static const struct worker_ops ops = {
 	.name = "eng-prover",
 	.limit_s = LIMIT_S,
 	.enter_keeper = enter_keeper,
 	.enter = enter,
 	.serve = serve,
+	.leave = leave,
 	.ref = prover_ref,
 	.unref = prover_unref,
 };

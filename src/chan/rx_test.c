@@ -5,7 +5,7 @@
 
 #include "base/test.h"
 
-enum { BUF = 256 * 1024, STREAM = 3 * 1024 * 1024 };
+enum { BUF = 256 * 1024, STREAM = 3 * 1024 * 1024, RECORD = 16384 };
 
 static uint8_t area[RX_HEADROOM + BUF];
 
@@ -27,9 +27,26 @@ static size_t feed(const struct rx *rx, struct span *in, size_t n)
 	return done;
 }
 
+/* The same for a stream that is decrypted, where at least `least` bytes of room are wanted. */
+static void feed_room(struct rx *rx, struct span *in, size_t n, size_t least,
+		      struct rx_batch *batch)
+{
+	uint8_t *room;
+	size_t size;
+
+	room = rx_room(rx, area + RX_HEADROOM, BUF, least, &size);
+	assert_true(size >= least && size <= BUF);
+	assert_true(room == area + RX_HEADROOM ||
+		    (rx->stash && room + size <= rx->stash + FRAME_HEAD + FRAME_MAX));
+	n = n < size ? n : size;
+	n = n < in->n ? n : in->n;
+	assert_true(span_copy(in, room, n));
+	rx_filled(rx, area + RX_HEADROOM, room, n, batch);
+}
+
 /* Frame k has a body of lengths[k] bytes, all k & 0xff; checks what comes out against that. */
 static void run(const uint8_t *stream, size_t n, const size_t *lengths, size_t n_frames,
-		size_t (*cut)(void))
+		size_t (*cut)(void), size_t least)
 {
 	struct span in = SPAN(stream, n), frame = { 0 }, body = { 0 };
 	struct rx_batch batch = { 0 };
@@ -38,9 +55,10 @@ static void run(const uint8_t *stream, size_t n, const size_t *lengths, size_t n
 	int r;
 
 	while (in.n > 0) {
-		size_t got = feed(&rx, &in, cut());
-
-		rx_received(&rx, area + RX_HEADROOM, got, &batch);
+		if (least > 0)
+			feed_room(&rx, &in, cut(), least, &batch);
+		else
+			rx_received(&rx, area + RX_HEADROOM, feed(&rx, &in, cut()), &batch);
 		while ((r = rx_next(&batch, &frame, &body)) == 0) {
 			assert_true(k < n_frames);
 			assert_int_equal(body.n, lengths[k]);
@@ -92,10 +110,16 @@ static void frames_survive_any_cut(void **state)
 		lengths[n_frames++] = len;
 		n += FRAME_HEAD + len;
 	}
-	run(stream, n, lengths, n_frames, cut_all);
-	for (int i = 0; i < 20; i++)
-		run(stream, n, lengths, n_frames, cut_random);
-	run(stream, n, lengths, n_frames, cut_one);
+	run(stream, n, lengths, n_frames, cut_all, 0);
+	for (int i = 0; i < 20; i++) {
+		run(stream, n, lengths, n_frames, cut_random, 0);
+		run(stream, n, lengths, n_frames, cut_random, RECORD);
+	}
+	for (size_t least = 1; least < 70000; least = least * 5 + 1)
+		run(stream, n, lengths, n_frames, cut_random, least);
+	run(stream, n, lengths, n_frames, cut_all, RECORD);
+	run(stream, n, lengths, n_frames, cut_one, RECORD);
+	run(stream, n, lengths, n_frames, cut_one, 0);
 	free(stream);
 }
 

@@ -213,8 +213,8 @@ static const char *set(void *ctx, size_t index, const char *value)
 		return set_capture(o, value);
 	case REPLAY:
 		return set_replay(o, value);
-	case TLS:
-		o->agent.security.with_gateways = true;
+	case TLS: /* what an address without tcp:// means anyway */
+		o->agent.security.only_gateways = true;
 		return NULL;
 	case POLICY:
 	case ATTESTER:
@@ -257,16 +257,17 @@ static int check(struct enta_options *o)
 	if (o->command == ENTA_RUN && o->agent.n_endpoints == 0)
 		return option_complain(&program, "--entg-connect is missing: the gateway, for "
 						 "example tcp://192.0.2.1:6980");
-	if (o->command == ENTA_RUN && o->agent.endpoints[0].plain &&
-	    o->agent.security.with_gateways)
-		return option_complain(&program, "--entg-connect says tcp://, which is plaintext, "
-						 "and --entg-rats-tls was asked for");
 	if (o->command == ENTA_RUN && !o->agent.endpoints[0].plain &&
 	    !o->agent.security.policy_gateways[0])
 		return option_complain(
 			&program, "--policy is missing: what must the gateway prove? Give a file "
 				  "(rats-policy(5)) or the word unattested, or write tcp:// before "
 				  "its address for plaintext, knowing that it is not protected");
+	if (o->command == ENTA_RUN && o->agent.endpoints[0].plain &&
+	    o->agent.security.only_gateways)
+		return option_complain(&program,
+				       "--entg-rats-tls and a gateway with tcp:// before it: "
+				       "the link is either protected or not");
 	if (o->agent.n_addrs == 0)
 		return option_complain(&program, "--tun-addr is missing: this agent's address in "
 						 "the tunnel, for example 192.168.0.1");

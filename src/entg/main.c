@@ -140,11 +140,11 @@ static const char *set(void *ctx, size_t index, const char *value)
 		return add_endpoint(
 			endpoint_parse_listen(value, &cfg->listen_agents[cfg->n_listen_agents]),
 			&cfg->n_listen_agents, ARRAY_LEN(cfg->listen_agents));
-	case GATEWAY_TLS:
-		cfg->security.with_gateways = true;
+	case GATEWAY_TLS: /* what an address without tcp:// means anyway */
+		cfg->security.only_gateways = true;
 		return NULL;
 	case AGENT_TLS:
-		cfg->security.with_agents = true;
+		cfg->security.only_agents = true;
 		return NULL;
 	case POLICY:
 	case GATEWAY_POLICY:
@@ -174,66 +174,58 @@ static const char *set(void *ctx, size_t index, const char *value)
 	return "not known";
 }
 
-/* The addresses of one option. */
-struct address_list {
+/* One kind of address on the command line, and what was said of its peers. */
+struct group {
 	const char *option, *policy_option, *tls_option, *policy;
-	const struct endpoint *e;
-	size_t n;
-	bool asked; /* for rats-tls, in words */
+	const struct endpoint *endpoints;
+	const size_t *n;
+	bool only_tls;
+	bool *is_used; /* over rats-tls */
 };
 
-/* Who is to be reached over rats-tls needs a policy, or the word that none is wanted; and who was
- * asked for in words is not to be reached in plaintext. *is_used: there is one. */
-static int check_list(const struct address_list *a, bool *is_used)
+/* Who is to be reached over rats-tls needs a policy, or the word that none is wanted. */
+static int check_endpoint(const struct group *g, const struct endpoint *e)
 {
 	char text[ENDPOINT_TEXT_MAX];
 
-	for (size_t i = 0; i < a->n; i++) {
-		if (a->e[i].plain && a->asked)
-			return option_complain(
-				&program, "--%s %s is plaintext, and --%s was asked for", a->option,
-				endpoint_format(&a->e[i], text), a->tls_option);
-		if (a->e[i].plain)
-			continue;
-		*is_used = true;
-		if (!a->policy[0])
-			return option_complain(
-				&program,
-				"--%s %s: what must this peer prove? Give --policy or --%s a file "
-				"(rats-policy(5)) or the word unattested, or write tcp:// before "
-				"the address for plaintext, knowing that it is not protected",
-				a->option, endpoint_format(&a->e[i], text), a->policy_option);
-	}
-	return 0;
+	if (e->plain && g->only_tls)
+		return option_complain(&program,
+				       "--%s and --%s %s: the link is either protected or not",
+				       g->tls_option, g->option, endpoint_format(e, text));
+	if (e->plain)
+		return 0;
+	*g->is_used = true;
+	if (g->policy[0])
+		return 0;
+	return option_complain(
+		&program,
+		"--%s %s: what must this peer prove? Give --policy or --%s a file (rats-policy(5)) "
+		"or the word unattested, or write tcp:// before the address for plaintext, knowing "
+		"that it is not protected",
+		g->option, endpoint_format(e, text), g->policy_option);
 }
 
 static int check(struct gateway_config *cfg)
 {
 	struct security_config *s = &cfg->security;
-	int r;
+	const struct group groups[] = {
+		{ "entg-connect", "entg-policy", "entg-rats-tls", s->policy_gateways, cfg->connect,
+		  &cfg->n_connect, s->only_gateways, &s->with_gateways },
+		{ "entg-listen", "entg-policy", "entg-rats-tls", s->policy_gateways,
+		  cfg->listen_gateways, &cfg->n_listen_gateways, s->only_gateways,
+		  &s->with_gateways },
+		{ "enta-listen", "enta-policy", "enta-rats-tls", s->policy_agents,
+		  cfg->listen_agents, &cfg->n_listen_agents, s->only_agents, &s->with_agents },
+	};
+	int r = 0;
 
 	if (cfg->n_listen_gateways + cfg->n_listen_agents == 0) {
 		cfg->listen_agents[cfg->n_listen_agents++].port = 6980;
 		cfg->listen_gateways[cfg->n_listen_gateways++].port = 6979;
 	}
-	const struct address_list connect = { "entg-connect",	  "entg-policy", "entg-rats-tls",
-					      s->policy_gateways, cfg->connect,	 cfg->n_connect,
-					      s->with_gateways };
-	const struct address_list gateways = { "entg-listen",	     "entg-policy",
-					       "entg-rats-tls",	     s->policy_gateways,
-					       cfg->listen_gateways, cfg->n_listen_gateways,
-					       s->with_gateways };
-	const struct address_list agents = { "enta-listen",	 "enta-policy",
-					     "enta-rats-tls",	 s->policy_agents,
-					     cfg->listen_agents, cfg->n_listen_agents,
-					     s->with_agents };
-
-	s->with_gateways = s->with_agents = false; /* from now on: there are such links */
-	r = check_list(&connect, &s->with_gateways);
-	if (r == 0)
-		r = check_list(&gateways, &s->with_gateways);
-	if (r == 0)
-		r = check_list(&agents, &s->with_agents);
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+		for (size_t j = 0; j < *groups[i].n && r == 0; j++)
+			r = check_endpoint(&groups[i], &groups[i].endpoints[j]);
 	s->compat = cfg->compat;
 	return r;
 }
@@ -291,6 +283,11 @@ int main(int argc, char **argv)
 	static struct gateway_config cfg;
 	int r;
 
+	r = start_options(&argc, &argv);
+	if (r != 0)
+		return r;
+	cfg.poll_us = start_poll_us;
+	cfg.security.reattest_s = SECURITY_REATTEST_S;
 	cfg.stream = (struct stream_options){ .congestion = STREAM_CONGESTION_DEFAULT };
 	common_host_name(cfg.name, sizeof(cfg.name));
 	r = option_parse(&program, argc, argv, set, &cfg);

@@ -57,7 +57,7 @@ static bool write_all(int fd, const uint8_t *from, size_t n)
 	return true;
 }
 
-void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd, unsigned limit_s)
+void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd)
 {
 	struct input *in = calloc(1, sizeof(*in));
 	uint8_t *reply = malloc(WORKER_HEAD + WORKER_MESSAGE_MAX);
@@ -66,11 +66,9 @@ void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd, unsigned 
 	while (in && reply && next_request(fd, in, head)) {
 		struct wspan w = WSPAN(reply + WORKER_HEAD, WORKER_MESSAGE_MAX);
 
-		if (limit_s > 0) /* the default action of SIGALRM is the end */
-			alarm(limit_s);
+		worker_limit(ops->limit_s);
 		ops->serve(ctx, SPAN(in->bytes + WORKER_HEAD, head[0]), &w);
-		if (limit_s > 0)
-			alarm(0);
+		worker_limit(0);
 		head[0] = (uint32_t)(w.overflow ? 0 : w.n);
 		memcpy(reply, head, sizeof(head));
 		if (!write_all(fd, reply, WORKER_HEAD + head[0]))

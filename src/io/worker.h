@@ -14,6 +14,7 @@
 #ifndef ENG_IO_WORKER_H
 #define ENG_IO_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -34,6 +35,12 @@ struct worker_ops {
 	int (*enter)(void *ctx);
 	/* One request; the reply may be empty. */
 	void (*serve)(void *ctx, struct span request, struct wspan *reply);
+	/*
+	 * What a process has to do before it ends, NULL: nothing, and then it is killed with its
+	 * daemon. One that has something to do ends by itself when the daemon is gone: a TPM that
+	 * is its own has room for three keys, and forgets none by itself.
+	 */
+	void (*leave)(void *ctx);
 	/* A thread uses ctx beyond the daemon's wish to be rid of it. */
 	void (*ref)(void *ctx);
 	void (*unref)(void *ctx);
@@ -41,6 +48,7 @@ struct worker_ops {
 
 struct worker_handle {
 	int pid; /* of the keeper; 0 = none */
+	bool ends_itself;
 };
 
 /* *out_fd: the daemon's non-blocking end. ops and ctx are borrowed. 0 or -errno. */
@@ -50,10 +58,13 @@ MUST_USE int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker
 void worker_end(struct worker_handle *h);
 
 /*
- * For the two files that spawn. What runs at the other end, until the daemon closes its own;
- * limit_s: ends the whole process when a request takes longer, 0: never. type: of socket.
+ * For the two files that spawn. What runs at the other end, until the daemon closes its own. type:
+ * of socket.
  */
-void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd, unsigned limit_s);
+void worker_serve_all(const struct worker_ops *ops, void *ctx, int fd);
+/* And what they have each: ends the worker that calls it after so many seconds, if that can be done
+ * without the daemon; 0: no more. */
+void worker_limit(unsigned seconds);
 MUST_USE int worker_socketpair(int type, int out[2]);
 
 #endif

@@ -62,10 +62,15 @@ static void die_with(pid_t parent)
 static void run_worker(const struct worker_ops *ops, void *ctx, pid_t keeper, int fd)
 {
 	become_child(ops->name, &fd);
-	die_with(keeper);
+	if (!ops->leave)
+		die_with(keeper);
 	if (ops->enter(ctx) < 0)
 		_exit(CHILD_FAILED);
-	worker_serve_all(ops, ctx, fd, ops->limit_s);
+	worker_serve_all(ops, ctx, fd);
+	if (ops->leave) {
+		worker_limit(ops->limit_s);
+		ops->leave(ctx);
+	}
 	_exit(EXIT_SUCCESS);
 }
 
@@ -87,7 +92,8 @@ static void run_keeper(const struct worker_ops *ops, void *ctx, pid_t daemon, in
 	become_child(ops->name, &fd);
 	if (ops->enter_keeper(ctx) < 0)
 		_exit(CHILD_FAILED);
-	die_with(daemon);
+	if (!ops->leave)
+		die_with(daemon);
 	for (;;) {
 		pid = fork();
 		if (pid == 0)
@@ -126,14 +132,14 @@ int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker_handle *
 		close(fds[0]);
 		return r;
 	}
-	*out = (struct worker_handle){ .pid = pid };
+	*out = (struct worker_handle){ .pid = pid, .ends_itself = ops->leave != NULL };
 	*out_fd = fds[0];
 	return 0;
 }
 
 void worker_end(struct worker_handle *h)
 {
-	int how;
+	int how = WNOHANG;
 
 	if (h->pid <= 0)
 		return;
@@ -141,8 +147,14 @@ void worker_end(struct worker_handle *h)
 	 * With it dies its worker (PR_SET_PDEATHSIG). One that has kept more rights than the daemon
 	 * cannot be killed by it, and ends because the daemon has closed its end of the socket.
 	 */
-	how = kill(h->pid, SIGKILL) == 0 ? 0 : WNOHANG;
+	if (!h->ends_itself && kill(h->pid, SIGKILL) == 0)
+		how = 0;
 	while (waitpid(h->pid, NULL, how) < 0 && errno == EINTR)
 		;
 	h->pid = 0;
+}
+
+void worker_limit(unsigned seconds)
+{
+	alarm(seconds); /* its default action ends a hung worker, and only the worker */
 }

@@ -8,8 +8,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -219,6 +220,14 @@ static void takes_its_time(void **state)
 
 #else
 
+static int *n_left; /* shared with the processes */
+
+static void leave(void *ctx)
+{
+	(void)ctx;
+	__atomic_add_fetch(n_left, 1, __ATOMIC_SEQ_CST);
+}
+
 static pid_t pid_of_worker(void)
 {
 	uint32_t number;
@@ -299,6 +308,38 @@ static void dies_with_its_keeper(void **state)
 	assert_int_equal(kill(pid, 0), -1);
 }
 
+/* A process that has something to leave does so, whoever ended the daemon. */
+static void leaves_in_order(void **state)
+{
+	static struct worker_ops leaving;
+	struct worker_handle h;
+	int socket_fd, pid;
+
+	(void)state;
+	leaving = ops;
+	leaving.leave = leave;
+	n_left = mmap(NULL, sizeof(*n_left), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	assert_ptr_not_equal(n_left, MAP_FAILED);
+	assert_int_equal(worker_spawn(&leaving, &n_refs, &h, &socket_fd), 0);
+	close(socket_fd);
+	worker_end(&h);
+	for (int i = 0; i < WAIT_MS && __atomic_load_n(n_left, __ATOMIC_SEQ_CST) < 1; i++)
+		usleep(1000);
+	assert_int_equal(*n_left, 1);
+	pid = fork();
+	if (pid == 0) {
+		if (worker_spawn(&leaving, &n_refs, &h, &socket_fd) == 0)
+			kill(getpid(), SIGKILL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (int i = 0; i < WAIT_MS && __atomic_load_n(n_left, __ATOMIC_SEQ_CST) < 2; i++)
+		usleep(1000);
+	assert_int_equal(*n_left, 2);
+	munmap(n_left, sizeof(*n_left));
+}
+
 /* What the daemon has open, its peers' sockets above all, is not the worker's. */
 static void holds_no_descriptors(void **state)
 {
@@ -330,6 +371,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(is_limited, start, end),
 		cmocka_unit_test_setup_teardown(leaves_no_half_request, start, end),
 		cmocka_unit_test_setup_teardown(dies_with_its_keeper, start, end),
+		cmocka_unit_test(leaves_in_order),
 		cmocka_unit_test_setup_teardown(holds_no_descriptors, start, end),
 #endif
 	};

@@ -24,7 +24,7 @@ static void *run(void *arg)
 	struct job *j = arg;
 
 	if (j->ops->enter(j->ctx) == 0)
-		worker_serve_all(j->ops, j->ctx, j->fd, 0);
+		worker_serve_all(j->ops, j->ctx, j->fd);
 	close(j->fd);
 	j->ops->unref(j->ctx);
 	free(j);
@@ -63,4 +63,9 @@ int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker_handle *
 void worker_end(struct worker_handle *h)
 {
 	h->pid = 0; /* the thread ends by itself once the daemon has closed its end */
+}
+
+void worker_limit(unsigned seconds)
+{
+	(void)seconds; /* a signal would end the daemon with it; the daemon gives the request up */
 }

@@ -142,9 +142,9 @@ class Field:
         self.dialler_tpm = attested.Tpm(net, "dialler")
         self.agents = attested.policy(
             net, "agents", alternative(self.tpm, OWN), alternative(self.bystander, BYSTANDERS),
-            self.gate_tpm.enroll())
+            self.gate_tpm.accept())
         self.gateways = attested.policy(net, "gateways", alternative(self.tpm, "0.0.0.0/0"),
-                                        self.dialler_tpm.enroll())
+                                        self.dialler_tpm.accept())
         self.victim = at.Identity()  # whose certificate everybody has seen
         self.pace, self.port = Pace(), 7100
         self.entg = self.pair = None

@@ -95,8 +95,8 @@ def start_plain(chain):
 def start_attested(chain, net):
     """A second chain in the same hosts: other ports, other addresses, rats-tls on each hop."""
     tpm1, tpm2 = attested.Tpm(net, "gate1"), attested.Tpm(net, "gate2")
-    one = attested.policy(net, "accepts-gate1", tpm1.enroll())
-    two = attested.policy(net, "accepts-gate2", tpm2.enroll())
+    one = attested.policy(net, "accepts-gate1", tpm1.accept())
+    two = attested.policy(net, "accepts-gate2", tpm2.accept())
     listen = ("--entg-listen", "7979", "--enta-listen", "7980", "--enta-policy", "unattested")
     netns.entg(chain.gate2, *listen, "--entg-policy", one, "--attester", tpm2.spec)
     gate1 = netns.entg(chain.gate1, *listen, "--entg-policy", two, "--attester", tpm1.spec,

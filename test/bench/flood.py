@@ -95,7 +95,7 @@ class Chain(attested.Chain):
     def __init__(self, net):
         super().__init__(net)
         self.tpm = attested.Tpm(net, "client")
-        self.accepts = attested.policy(net, "accepts-client", self.tpm.enroll())
+        self.accepts = attested.policy(net, "accepts-client", self.tpm.accept())
 
     @property
     def GATE1(self):

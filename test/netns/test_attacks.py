@@ -48,7 +48,7 @@ def test_honest_peer_is_let_in(field):
     lab = field.dial_lab()
     c = lab.tls()
     mark = field.entg.mark()
-    ak = field.gate_tpm.enroll().split("ak_sha256: ")[1].split()[0]
+    ak = field.gate_tpm.accept().split("ak_sha256: ")[1].split()[0]
     c.open(lab.hello(), field.tpm,
            lambda ev, rd: seen.append(ev) or softtpm.appraise(ev, rd, ak))
     assert seen
@@ -150,9 +150,9 @@ def test_tls_on_a_plaintext_port(field):
 def middle(field):
     """Gateways whose agents prove themselves with the dialler's TPM, or need not."""
     field.flush(field.dialler_tpm)
-    accepts_agent = attested.policy(field.net, "accepts-agent", field.dialler_tpm.enroll())
+    accepts_agent = attested.policy(field.net, "accepts-agent", field.dialler_tpm.accept())
     field.gate2_tpm = attested.Tpm(field.net, "gate2")
-    accepts_gate = attested.policy(field.net, "accepts-gate", field.gate2_tpm.enroll())
+    accepts_gate = attested.policy(field.net, "accepts-gate", field.gate2_tpm.accept())
     return accepts_agent, accepts_gate
 
 

@@ -51,13 +51,19 @@ SGX = f"""  - tee: sgx
 class Chain(attested.Chain):
     """gate2 proves itself with the attester of a TEE; everybody else as in attested.Chain."""
 
+    LISTEN = [*attested.Chain.LISTEN, "--enta-policy", "unattested"]
+
+    def __init__(self, net):
+        super().__init__(net)
+        self.accepts1 = attested.policy(net, "accepts-gate1", self.tpm1.accept())
+
     def start_gate2(self, attester, device=(), wait=True, more=()):
         self.entg2 = gate(self.gate2, *self.LISTEN, "--entg-policy", self.accepts1,
                           "--attester", attester, *more, device=device, wait=wait)
         return self.entg2
 
     def start_rest(self, policy, collateral):
-        self.accepts2 = policy
+        self.AGENT_S[self.AGENT_S.index("--policy") + 1] = policy
         self.entg1 = gate(self.gate1, *self.LISTEN, "--entg-connect", "10.77.2.2:6979",
                           "--entg-policy", policy, "--collateral", collateral,
                           "--attester", self.tpm1.spec)

@@ -31,9 +31,14 @@ enum {
 	READ_COMMANDS_MAX = 16, /* one reads eight values; and some more when values change */
 };
 
+/*
+ * NODA: the key has no authorisation value to be guessed, and must not be locked with those that
+ * have one, as a TPM that loses its power does.
+ */
 #define AK_ATTRIBUTES                                                                              \
 	(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |        \
-	 TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT)
+	 TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |                    \
+	 TPMA_OBJECT_SIGN_ENCRYPT)
 #define AK_REQUIRED                                                                                \
 	(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |         \
 	 TPMA_OBJECT_SIGN_ENCRYPT)

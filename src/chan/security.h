@@ -22,7 +22,8 @@ struct security_config {
 	char collateral[SECURITY_PATH_MAX]; /* "": what the policies say */
 	unsigned reattest_s;
 	char cipher_backend[16]; /* "": the fastest */
-	/* Whom there are rats-tls links with at all; and whom the command line wants no others with. */
+	/* Whom there are rats-tls links with at all; and whom the command line wants no others
+	 * with. */
 	bool with_gateways, with_agents;
 	bool only_gateways, only_agents;
 	bool compat; /* the certificate must carry evidence, for peers that know no other way */

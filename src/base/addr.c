@@ -92,9 +92,12 @@ bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out, uint16_t *o
 struct prefix prefix_of(const struct addr *a, uint8_t len)
 {
 	struct prefix p = { .addr = *a, .len = len };
+	size_t i = len / 8;
 
-	for (unsigned bit = len; bit < 128; bit++)
-		p.addr.bytes[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
+	if (len % 8 != 0)
+		p.addr.bytes[i++] &= (uint8_t)(0xff00 >> len % 8);
+	if (i < sizeof(p.addr.bytes))
+		memset(p.addr.bytes + i, 0, sizeof(p.addr.bytes) - i);
 	return p;
 }
 

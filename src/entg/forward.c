@@ -120,8 +120,8 @@ static void answer_no_route(struct peer *from, const struct chan_packet *p)
 /* Whether the peer may send from this address; if not, drops or closes. */
 static enum chan_reason check_source(struct peer *from, const struct addr *src, bool *out_drop)
 {
-	const struct prefix host = prefix_of(src, addr_bits(src));
 	struct gateway *g = from->g;
+	struct prefix host;
 
 	*out_drop = false;
 	if (from->generation == g->generation && addr_equal(src, &from->src))
@@ -131,6 +131,7 @@ static enum chan_reason check_source(struct peer *from, const struct addr *src, 
 		return peer_learn(from, src);
 	if (route_may_send(g->table, from, src))
 		return CHAN_OK;
+	host = prefix_of(src, addr_bits(src));
 	/* A neighbour's route that the policy does not grant was not kept: its packets are dropped.
 	 */
 	if (chan_role(from->c) == CONTROL_ROLE_AGENT ||

@@ -189,7 +189,7 @@ static void open_peers_go_before_strangers(void **state)
 {
 	struct owner o[5];
 	struct fixture f;
-	uint32_t number;
+	uint32_t number = 0;
 
 	(void)state;
 	fixture_start(&f);
@@ -212,7 +212,7 @@ static void strangers_are_bounded(void **state)
 	struct owner o;
 	struct job *job, *last = NULL;
 	struct fixture f;
-	uint32_t number;
+	uint32_t number = 0;
 
 	(void)state;
 	fixture_start(&f);
@@ -254,7 +254,7 @@ static void cancelled_jobs_say_nothing(void **state)
 	struct owner o[3];
 	struct job *job[3];
 	struct fixture f;
-	uint32_t number;
+	uint32_t number = 0;
 
 	(void)state;
 	job_cancel(NULL);
@@ -278,7 +278,7 @@ static void a_late_answer_is_nobodys(void **state)
 {
 	struct owner a, b;
 	struct fixture f;
-	uint32_t first, second;
+	uint32_t first = 0, second = 0;
 
 	(void)state;
 	fixture_start(&f);
@@ -303,7 +303,7 @@ static void a_dead_worker_costs_one_job(void **state)
 {
 	struct owner a, b, c;
 	struct fixture f;
-	uint32_t number;
+	uint32_t number = 0;
 
 	(void)state;
 	fixture_start(&f);
@@ -356,7 +356,7 @@ static void a_lying_worker_is_left(void **state)
 	};
 	struct owner a, b;
 	struct fixture f;
-	uint32_t number;
+	uint32_t number = 0;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
@@ -387,7 +387,7 @@ static void replies_may_come_in_any_pieces(void **state)
 {
 	struct owner a, b;
 	struct fixture f;
-	uint32_t number;
+	uint32_t number = 0;
 	uint8_t m[2 * WORKER_HEAD + 6];
 
 	(void)state;
@@ -419,7 +419,7 @@ static void a_new_worker_does_all_jobs(void **state)
 {
 	struct owner a, b, c;
 	struct fixture f;
-	uint32_t number;
+	uint32_t number = 0;
 	struct job *job;
 
 	(void)state;
@@ -511,7 +511,7 @@ static void every_allocation_may_fail(void **state)
 {
 	struct fixture f = { .base = event_base_new() };
 	struct owner o = { &f, 'a' };
-	uint32_t number;
+	uint32_t number = 0;
 	struct job *job;
 	long nth;
 	int r = -1;

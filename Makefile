@@ -10,7 +10,12 @@
 #   make san            the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
 #   make lint           clang-tidy, cppcheck, formatting, layers, headers, manual pages
-#   make bench          bare chain, our chain and a stunnel chain, interleaved; appraisals a second
+#   make bench          bare chain, our chains and a stunnel chain, interleaved; handshakes and appraisals
+#                       a second (BENCH_ARGS="--rounds 3 --seconds 2")
+#   make bench-loss     a hop that loses packets and takes its time, with and without us
+#   make bench-many     10,000 connections; requests a second; 1,000 agents on one gateway
+#   make bench-plot     docs/speed.svg, of the last make bench
+#   make count          instructions of the packet path (COUNT_ARGS=--update: write them down anew)
 #   make entg-occlum    the gateway for an SGX enclave, in $(BUILD_OCCLUM); see docs/occlum.md
 #   make check-occlum   whether Occlum would run it, and every gateway test with it in a jail
 #   make bench-occlum   enclave exits, counted, under load and idle
@@ -37,7 +42,7 @@ ENTG ?= host
 export ENG_ENTG := $(ENTG)
 export ENG_BUILD_OCCLUM := $(BUILD_OCCLUM)
 
-.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood install clean entg-occlum check-occlum \
+.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood bench-loss bench-many bench-plot count install clean entg-occlum check-occlum \
 	bench-occlum gateway
 
 build:
@@ -91,8 +96,19 @@ lint: build
 
 bench: build
 	@packaging/install-deps test
-	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py $(BENCH_ARGS)
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/appraisals.py
+
+bench-loss bench-many: bench-%: build
+	@packaging/install-deps bench
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/$*.py $(BENCH_ARGS)
+
+bench-plot:
+	@$(PYTHON) test/bench/plot.py
+
+count: build
+	@packaging/install-deps bench
+	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/count.py $(COUNT_ARGS)
 
 check-occlum: build entg-occlum
 	@packaging/install-deps test

@@ -1,224 +1,259 @@
 #!/usr/bin/python3
 """make bench: the bare routed chain, ours (plaintext, attested) and a stunnel chain.
 
-All in the same hosts (network namespaces); they are measured in turn, round after round, so that what the machine does meanwhile hits all of
-them. Reported are the median of the rounds, their spread, and the ratio to the bare chain:
+All in the same hosts (network namespaces); they are measured in turn, round after round, so that
+what the machine does meanwhile hits all of them. Reported are the median of the rounds and their
+spread, and ratios of two ways, taken round by round:
 
   1 stream, 4 streams   Gbit/s (iperf3), and CPU-seconds of the whole machine per GB moved: client,
                         server, gateways and the kernel's work for all of them. Time stolen by a
-                        hypervisor is not counted as work but shown.
+                        hypervisor is not counted as work but shown. `programs`: the CPU-seconds of
+                        the way's own four programs, user and system; then of each by itself
   rtt SIZE              microseconds from sending a message to having its echo, p50 and p99; `plain`
                         with a socket's defaults, `nodelay` with TCP_NODELAY at both ends
+  rtt 64 bulk           the same, with TCP_NODELAY, while 4 streams run
+  start                 milliseconds from starting enta to the first answered ping through the chain
+  handshakes            agents a second that one gateway takes up, one after the other and 16 at
+                        once: TLS alone, with the gateway's evidence judged by the agent, with the
+                        agent's judged by the gateway, and both (of software TPMs, which share the
+                        machine)
 
 Nothing is asserted: a number is a number of one machine. Rows go to test/bench/results.tsv.
 """
 
 import argparse
-import datetime
 import json
-import os
 import pathlib
-import platform
-import statistics
+import socket
+import struct
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "netns"))
+sys.path[:0] = [str(HERE), str(HERE.parent / "netns")]
 import attested  # noqa: E402
 import netns  # noqa: E402
+import report  # noqa: E402
+import ways as w  # noqa: E402
 
 SIZES = (64, 4096, 20480)
-# Every way has ports of its own, so that only ours is captured.
-PORTS = {"bare": 5200, "plain": 5300, "stunnel": 5400, "attested": 5500}
-IPERF, PLAIN, NODELAY = 1, 2, 3
-
-STUNNEL = """foreground = yes
-syslog = no
-pid =
-debug = warning
-cert = {cert}
-sslVersion = TLSv1.3
-ciphersuites = TLS_AES_128_GCM_SHA256
-socket = l:TCP_NODELAY=1
-socket = r:TCP_NODELAY=1
-"""
+AT_ONCE = 16
 
 
-def cpu():
-    """(busy, stolen) seconds of the whole machine since it started."""
-    with open("/proc/stat", encoding="ascii") as f:
-        t = [int(x) / os.sysconf("SC_CLK_TCK") for x in f.readline().split()[1:9]]
-    return t[0] + t[1] + t[2] + t[5] + t[6], t[7]
+def iperf(chain, address, port, seconds, streams):
+    return ["iperf3", "-J", "-c", address, "-p", str(port), "-t", str(seconds), "-P", str(streams)]
 
 
-def start_stunnel(chain, tmp):
-    """Three hops, each TLS between neighbours; a gateway ends one session and begins the next."""
-    cert = tmp / "stunnel.pem"
-    netns.sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-nodes", "-days", "2", "-subj", "/CN=bench", "-keyout", cert, "-out", f"{cert}.crt")
-    with open(cert, "a", encoding="ascii") as f:
-        f.write(pathlib.Path(f"{cert}.crt").read_text(encoding="ascii"))
-    # host: (accepts TLS, where its client side leads)
-    hops = ((chain.client, False, "10.77.1.2"), (chain.gate1, True, "10.77.2.2"),
-            (chain.gate2, True, "10.77.3.2"), (chain.server, True, None))
-    for host, tls, onward in hops:
-        text = STUNNEL.format(cert=cert)
-        for service in (IPERF, PLAIN, NODELAY):
-            outer, inner = PORTS["stunnel"] + service, PORTS["stunnel"] + 10 + service
-            if tls:
-                to = inner if onward else PORTS["bare"] + service
-                text += f"[in{service}]\naccept = {outer}\nconnect = 127.0.0.1:{to}\n"
-            if onward:
-                text += (f"[out{service}]\nclient = yes\naccept = 127.0.0.1:"
-                         f"{inner if tls else outer}\nconnect = {onward}:{outer}\n")
-        conf = tmp / f"stunnel-{host}.conf"
-        conf.write_text(text, encoding="ascii")
-        host.spawn("stunnel4", conf, quiet=True)
-    for host, tls, _ in hops:
-        netns.wait_until(lambda h=host: h.listening(PORTS["stunnel"] + IPERF), 10, "stunnel")
-
-
-OURS = ("plain", "attested")
-
-
-def span(way):
-    """The ports of a way, as a capture rule writes them."""
-    return f"{PORTS[way]}-{PORTS[way] + 9}"
-
-
-def start_plain(chain):
-    chain.start(capture=(f"tcp/{chain.SERVER}:{span('plain')}=192.168.0.254",),
-                replay=(f"tcp/:{span('plain')}", "icmp/"))
-
-
-def start_attested(chain, net):
-    """A second chain in the same hosts: other ports, other addresses, rats-tls on each hop."""
-    tpm1, tpm2 = attested.Tpm(net, "gate1"), attested.Tpm(net, "gate2")
-    one = attested.policy(net, "accepts-gate1", tpm1.accept())
-    two = attested.policy(net, "accepts-gate2", tpm2.accept())
-    listen = ("--entg-listen", "7979", "--enta-listen", "7980", "--enta-policy", "unattested")
-    netns.entg(chain.gate2, *listen, "--entg-policy", one, "--attester", tpm2.spec)
-    gate1 = netns.entg(chain.gate1, *listen, "--entg-policy", two, "--attester", tpm1.spec,
-                       "--entg-connect", "10.77.2.2:7979")
-    gate1.wait_log(" peer-open ", 10)
-    netns.enta(chain.server, "--instance", "att", "--entg-connect", "10.77.3.1:7980",
-               "--tun-addr", "192.168.1.254", "--policy", two, "--replay", f"tcp/:{span('attested')}",
-               "--replay", "icmp/")
-    netns.enta(chain.client, "--instance", "att", "--entg-connect", "10.77.1.2:7980",
-               "--tun-addr", "192.168.1.1", "--policy", one,
-               "--capture", f"tcp/{chain.SERVER}:{span('attested')}=192.168.1.254")
-    netns.wait_until(lambda: chain.client.run("ping", "-c1", "-W1", "-I", "192.168.1.1",
-                                              "192.168.1.254", check=False).returncode == 0,
-                     15, "ping through the attested chain")
-
-
-def start_servers(chain, rtt):
-    for base in [PORTS[w] for w in ("bare", *OURS)]:
-        chain.server.spawn("iperf3", "-s", "-p", base + IPERF, quiet=True)
-        chain.server.spawn(rtt, "server", base + PLAIN, quiet=True)
-        chain.server.spawn(rtt, "server", base + NODELAY, "nodelay", quiet=True)
-    for base in [PORTS[w] for w in ("bare", *OURS)]:
-        for service in (IPERF, PLAIN, NODELAY):
-            netns.wait_until(lambda p=base + service: chain.server.listening(p), 10, "servers")
-
-
-def measure(chain, rtt, way, seconds, put):
-    """One round of one way; put(measure, unit, value)."""
-    host = "127.0.0.1" if way == "stunnel" else chain.SERVER
-    base = PORTS[way]
+def measure_streams(ways, way, seconds, put):
+    address, port = ways.address(way), ways.port(way, w.IPERF)
     for streams in (1, 4):
-        busy, stolen = cpu()
-        out = chain.client.run("iperf3", "-J", "-c", host, "-p", base + IPERF, "-t", seconds,
-                               "-P", streams, timeout=60).stdout
-        busy, stolen = cpu()[0] - busy, cpu()[1] - stolen
+        (busy, stolen), own = report.cpu(), {r: report.cpu_of(p.pid)
+                                             for r, p in ways.programs[way].items()}
+        out = ways.chain.client.run(*iperf(ways.chain, address, port, seconds, streams)).stdout
+        busy, stolen = report.cpu()[0] - busy, report.cpu()[1] - stolen
+        own = {r: report.cpu_of(p.pid) - own[r] for r, p in ways.programs[way].items()}
         end = json.loads(out)["end"]["sum_received"]
-        put(f"{streams} stream", "Gbit/s", end["bits_per_second"] / 1e9)
-        put(f"{streams} stream", "CPU-s/GB", busy / (end["bytes"] / 1e9))
-        put(f"{streams} stream", "stolen s", stolen)
+        gb = end["bytes"] / 1e9
+        name = f"{streams} stream"
+        put(name, "Gbit/s", end["bits_per_second"] / 1e9)
+        put(name, "CPU-s/GB", busy / gb)
+        put(name, "stolen s", stolen)
+        if own:
+            put(f"{name}, programs", "CPU-s/GB", sum(own.values()) / gb)
+        for role, seconds_of in own.items():
+            if streams == 1 and way in w.OURS:
+                put(f"{name}, {role}", "CPU-s/GB", seconds_of / gb)
+
+
+def measure_rtt(ways, rtt, way, ms, put):
     for size in SIZES:
-        for name, service in (("plain", PLAIN), ("nodelay", NODELAY)):
-            more = ["nodelay"] if service == NODELAY else []
-            r = json.loads(chain.client.run(rtt, "client", host, base + service, size, seconds * 300,
-                                            *more).stdout)
+        for name, service in (("plain", w.RTT), ("nodelay", w.RTT_NODELAY)):
+            more = ["nodelay"] if service == w.RTT_NODELAY else []
+            r = json.loads(ways.chain.client.run(rtt, "client", ways.address(way),
+                                                 ways.port(way, service), size, ms, *more).stdout)
             put(f"rtt {size} {name}", "us p50", r["p50"])
             put(f"rtt {size} {name}", "us p99", r["p99"])
 
 
-def rows(results, ways):
-    """(measure, unit, {way: (median, min, max)}) in the order of measuring."""
-    for key in results[ways[0]]:
-        yield *key, {w: (statistics.median(results[w][key]), min(results[w][key]),
-                         max(results[w][key])) for w in ways}
+def measure_bulk(ways, rtt, way, seconds, put):
+    """Round trips of a small message in the middle of a transfer."""
+    address = ways.address(way)
+    bulk = ways.chain.client.spawn(*iperf(ways.chain, address, ways.port(way, w.IPERF),
+                                          seconds + 1.5, 4), quiet=True)
+    time.sleep(0.7)  # streams have started and are up to speed
+    r = json.loads(ways.chain.client.run(rtt, "client", address, ways.port(way, w.RTT_NODELAY), 64,
+                                         int(seconds * 1000) - 300, "nodelay").stdout)
+    if not bulk.alive():
+        raise netns.NetnsError("the transfer ended before the round trips: not what is measured")
+    bulk.wait()
+    put("rtt 64 bulk", "us p50", r["p50"])
+    put("rtt 64 bulk", "us p99", r["p99"])
+    put("rtt 64 bulk", "Gbit/s meanwhile",
+        json.loads(bulk.out())["end"]["sum_received"]["bits_per_second"] / 1e9)
 
 
-def show(results, ways):
-    print(f"\n{'':24}" + "".join(f"{w + ' median (min..max)':>34}" for w in ways)
-          + "".join(f"{w + '/bare':>14}" for w in ways if w != "bare" and "bare" in ways))
-    for name, unit, by_way in rows(results, ways):
-        line = f"{name + ' ' + unit:24}"
-        for w in ways:
-            median, low, high = by_way[w]
-            line += f"{f'{median:.2f} ({low:.2f}..{high:.2f})':>34}"
-        for w in ways:
-            if w != "bare" and "bare" in ways and by_way["bare"][0]:
-                line += f"{by_way[w][0] / by_way['bare'][0]:14.2f}"
-        print(line)
+# --- start -------------------------------------------------------------------------------------
 
 
-def append(results, ways, rounds):
-    """Adds to results.tsv: a row a measure and way."""
-    path = HERE / "results.tsv"
-    commit = netns.sh("git", "-C", HERE, "describe", "--always", "--dirty", check=False).strip()
-    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as f:
-        model = [x.split(":")[1].strip() for x in f if x.startswith("model name")]
-    machine = f"{len(model)} x {model[0] if model else platform.machine()}, Linux {platform.release()}"
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ")
-    new = not path.exists()
-    with open(path, "a", encoding="utf-8") as f:
-        if new:
-            f.write("time\tcommit\tmachine\trounds\tway\tmeasure\tunit\tmedian\tmin\tmax\n")
-        for name, unit, by_way in rows(results, ways):
-            for w in ways:
-                numbers = "\t".join(f"{x:.3f}" for x in by_way[w])
-                f.write(f"{when}\t{commit}\t{machine}\t{rounds}\t{w}\t{name}\t{unit}\t{numbers}\n")
-    print(f"\nappended to {path.relative_to(netns.ROOT)}")
+def echo_request(sequence):
+    def packet(csum):
+        return struct.pack("!BBHHH", 8, 0, csum, 0x454e, sequence)
+    total = sum(struct.unpack("!4H", packet(0)))
+    return packet(~(total + (total >> 16)) & 0xffff)
+
+
+def wait_for_echo(host, source, target, deadline):
+    """Sends echo requests from an address that does not exist yet, until one is answered."""
+    with host.sock(kind=socket.SOCK_RAW, proto=socket.IPPROTO_ICMP) as s:
+        s.setsockopt(socket.SOL_IP, 15, 1)  # IP_FREEBIND
+        s.bind((source, 0))
+        s.settimeout(0.002)
+        for sequence in range(1 << 16):
+            if time.monotonic() > deadline:
+                raise netns.NetnsError(f"no echo from {target}")
+            try:
+                s.sendto(echo_request(sequence), (target, 0))
+            except OSError:
+                pass  # no route yet
+            try:
+                while s.recv(2048)[20] != 0:
+                    pass
+                return
+            except TimeoutError:
+                pass
+
+
+class Newcomer:
+    """A host of its own behind gate1, where an agent starts: the client's guard its addresses."""
+
+    def __init__(self, net, ways):
+        self.ways, self.host = ways, net.host("newcomer")
+        net.link(ways.chain.gate1, self.host, 9)
+
+    def measure(self, way, put):
+        if way not in w.OURS:
+            return
+        number = w.OURS.index(way)
+        args = (["tcp://10.77.9.1:6980"] if way == "plain" else
+                ["10.77.9.1:7980", "--policy", self.ways.policies[0]])
+        begin = time.monotonic()
+        agent = netns.enta(self.host, "--tun-addr", "192.168.2.9", "--replay", "icmp/",
+                           "--entg-connect", *args, wait=False)
+        wait_for_echo(self.host, "192.168.2.9", f"192.168.{number}.254", begin + 20)
+        put("start", "ms", (time.monotonic() - begin) * 1e3)
+        agent.stop()
+
+
+# --- handshakes --------------------------------------------------------------------------------
+
+
+class Handshakes:
+    """Four gateways, one for what each side proves, and bench_agents that come and go."""
+
+    KINDS = ("none", "gateway", "agent", "both")
+
+    def __init__(self, net, chain):
+        self.chain, self.gates = chain, {}
+        self.exe = netns.build_dir() / "test" / "bench" / "bench_agents"
+        self.tpm_gate, self.tpm_agent = attested.Tpm(net, "gate"), attested.Tpm(net, "agent")
+        self.of_gate = attested.policy(net, "of-gate", self.tpm_gate.accept())
+        of_agent = attested.policy(net, "of-agent", self.tpm_agent.accept())
+        for n, kind in enumerate(self.KINDS):
+            args = ["--enta-policy", of_agent if kind in ("agent", "both") else "unattested"]
+            if kind in ("gateway", "both"):
+                args += ["--attester", self.tpm_gate.spec]
+            self.gates[kind] = netns.entg(chain.gate1, "--enta-listen", str(8980 + n), *args,
+                                          "--log-level", "error", wait=False)
+            netns.wait_until(lambda p=8980 + n: chain.gate1.listening(p), 10, "gateway")
+
+    def measure(self, ms, put):
+        for n, kind in enumerate(self.KINDS):
+            args = ["policy", self.of_gate] if kind in ("gateway", "both") else []
+            if kind in ("agent", "both"):
+                args += ["attester", self.tpm_agent.spec]
+            for at_once in (1, AT_ONCE):
+                pid = self.gates[kind].pid
+                busy = report.cpu_of(pid)
+                out = self.chain.client.run(self.exe, "loop", ms, at_once, *args, "10.77.1.2",
+                                            8980 + n).stdout.split()
+                busy, done, seconds = report.cpu_of(pid) - busy, int(out[1]), float(out[2]) / 1e3
+                name = f"handshakes, {at_once} at once, evidence: {kind}"
+                put(name, "1/s", done / seconds)
+                put(name, "gateway CPU-ms each", busy * 1e3 / max(done, 1))
+
+
+# --- what it comes to --------------------------------------------------------------------------
+
+
+def over_bare(results, way, measure, unit):
+    a, b = results.median(way, measure, unit), results.median("bare", measure, unit)
+    return None if a is None or b is None else a - b
+
+
+def compare(results):
+    cpu, gbit = "CPU-s/GB", "Gbit/s"
+    lines = [("attested over plain, CPU per GB, 1 stream",
+              results.ratio("attested/plain", "1 stream", cpu, "attested", "plain"), "<=", 1.25),
+             ("attested over plain, CPU per GB, 4 streams",
+              results.ratio("attested/plain", "4 stream", cpu, "attested", "plain"), "<=", 1.25),
+             ("attested over plain, CPU per GB, programs alone, 1 stream",
+              results.ratio("attested/plain", "1 stream, programs", cpu, "attested", "plain"),
+              "<=", 1.25),
+             ("attested over stunnel, throughput, 1 stream",
+              results.ratio("attested/stunnel", "1 stream", gbit, "attested", "stunnel"), ">=", 2),
+             ("attested over stunnel, throughput, 4 streams",
+              results.ratio("attested/stunnel", "4 stream", gbit, "attested", "stunnel"), ">=", 2),
+             ("attested over stunnel, CPU per GB, 1 stream",
+              results.ratio("attested/stunnel", "1 stream", cpu, "attested", "stunnel"), "<=", 1),
+             ("plain over bare, CPU per GB, 1 stream",
+              results.ratio("plain/bare", "1 stream", cpu, "plain", "bare"), "<=", 3)]
+    for way, limit in (("plain", 60), ("attested", 90)):
+        for kind in ("plain", "nodelay"):
+            lines.append((f"{way} above bare, us, 64 B round trip, p50, {kind}",
+                          over_bare(results, way, f"rtt 64 {kind}", "us p50"), "<=", limit))
+        lines.append((f"{way}, us, 64 B round trip in a bulk transfer, p99",
+                      results.median(way, "rtt 64 bulk", "us p99"), "<=", 5000))
+    return lines
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--seconds", type=float, default=3, help="of one iperf3 run")
-    ap.add_argument("--ways", default="bare,plain,attested,stunnel")
+    ap.add_argument("--ways", default=",".join(w.ALL))
     ap.add_argument("--no-append", action="store_true")
     args = ap.parse_args()
     why = netns.enter_private()
     if why:
         sys.exit(f"bench: {why}")
-    ways = args.ways.split(",")
+    names, results = args.ways.split(","), report.Results()
     with netns.Net() as net:
         rtt = net.tmp / "rtt"
         netns.sh("cc", "-O2", "-D_GNU_SOURCE", "-o", rtt, HERE / "rtt.c")
-        chain = netns.Chain(net)
-        start_servers(chain, rtt)
-        if "plain" in ways:
-            start_plain(chain)
-        if "attested" in ways:
-            start_attested(chain, net)
-        if "stunnel" in ways:
-            start_stunnel(chain, net.tmp)
-        results = {w: {} for w in ways}
+        netns.sh("ninja", "-C", netns.build_dir(), "test/bench/bench_agents")
+        ways = w.Ways(net, names)
+        ways.serve((w.IPERF, ("iperf3", "-s", "-p", "PORT")), (w.RTT, (rtt, "server", "PORT")),
+                   (w.RTT_NODELAY, (rtt, "server", "PORT", "nodelay")))
+        newcomer = Newcomer(net, ways)
+        handshakes = Handshakes(net, ways.chain) if "attested" in names else None
         for n in range(args.rounds):
-            for way in ways:
-                begin = time.monotonic()
-                measure(chain, rtt, way, args.seconds, lambda name, unit, value, w=way:
-                        results[w].setdefault((name, unit), []).append(value))
-                print(f"round {n + 1} of {args.rounds}: {way} in {time.monotonic() - begin:.0f} s",
-                      flush=True)
-        show(results, ways)
+            begin = time.monotonic()
+            for way in names:
+                def put(measure, unit, value, way=way):
+                    results.put(way, measure, unit, value)
+                measure_streams(ways, way, args.seconds, put)
+                measure_rtt(ways, rtt, way, int(args.seconds * 200), put)
+                measure_bulk(ways, rtt, way, args.seconds, put)
+                newcomer.measure(way, put)
+            if handshakes:
+                handshakes.measure(int(args.seconds * 300), lambda *x: results.put("attested", *x))
+            print(f"round {n + 1} of {args.rounds} in {time.monotonic() - begin:.0f} s", flush=True)
+        lines = compare(results)
+        results.show(names)
+        report.aims(*lines)
         if not args.no_append:
-            append(results, ways, args.rounds)
+            results.append(args.rounds)
 
 
 if __name__ == "__main__":

@@ -50,27 +50,41 @@ class Tpm(swtpm.Swtpm):
 
 
 class Enclave:
-    """An enclave of its own MRENCLAVE, and the policy that accepts it."""
+    """An enclave of its own MRENCLAVE, and the policy that accepts it. It can do what a Tpm can."""
 
     class Attester(str):
-        """What --attester is given, and the words in front of a program that is to see the device."""
+        """What --attester is given; it knows the words in front of a program that is to see the device."""
 
-        device = ()
+        enclave = None
 
-    def __init__(self, net, name, *device):
-        self.net, self.name, self.device = net, name, device
-        self.mrenclave = hashlib.sha256(name.encode()).hexdigest()
+        @property
+        def device(self):
+            return (netns.program("sgx_standin"), f"--mrenclave={self.enclave.mrenclave}",
+                    *self.enclave.options, "--")
+
+    def __init__(self, net, name, *options):
+        self.net, self.name, self.options = net, name, options
+        self.stop()
 
     @property
     def spec(self):
         attester = self.Attester("sgx")
-        attester.device = (netns.program("sgx_standin"), f"--mrenclave={self.mrenclave}", *self.device,
-                           "--")
+        attester.enclave = self
         return attester
 
     def accept(self, more=ALL):
         return (f"  - tee: sgx\n    name: {self.name}\n    mrenclave: {self.mrenclave}\n"
                 f"    mrsigner: any\n    {more}\n")
+
+    def extend(self, _pcr):
+        """From the next start on it is another program."""
+        self.mrenclave = hashlib.sha256(self.mrenclave.encode()).hexdigest()
+
+    def stop(self):
+        self.mrenclave = hashlib.sha256(self.name.encode()).hexdigest()
+
+    def start(self):
+        """It is again what it was."""
 
 
 def prover(net, name):

@@ -302,12 +302,13 @@ class EnclaveGate(Proc):
     runs behind that one's /dev/sgx, and is the program that believes the maker of such devices.
     """
 
-    ADMIN = 6981
+    ADMIN = 16000
     FILES = ("--policy", "--entg-policy", "--enta-policy", "--collateral")
 
     def __init__(self, host, args, env=None, **kw):
+        self.admin = self.ADMIN + len(host.net.procs)  # there may be several on a host
         if "--admin" not in args:
-            args = (*args, "--admin", f"127.0.0.1:{self.ADMIN}")
+            args = (*args, "--admin", f"127.0.0.1:{self.admin}")
         self.device = [str(w) for a in args for w in getattr(a, "device", ())]
         self.etc = pathlib.Path(tempfile.mkdtemp(dir=host.net.tmp, prefix="image-"))
         self.args = [self.into_image(a, before) for before, a in zip((None, *args), args)]
@@ -341,7 +342,7 @@ class EnclaveGate(Proc):
 
     def ask(self, command):
         """The answer to one command."""
-        with self.host.connect("127.0.0.1", self.ADMIN) as s:
+        with self.host.connect("127.0.0.1", self.admin) as s:
             s.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: s.recv(65536), b"")).decode()
 

@@ -1,5 +1,5 @@
 """Where the attacks take place: an attacker's host between a gateway that is dialled and one that
-dials, software TPMs for both, policies that accept the genuine peers of the suite, and two agents
+dials, a software TPM or an enclave for both, policies that accept the genuine peers of the suite, and two agents
 whose traffic must go on whatever happens.
 
 The attacker's genuine key (`tpm`) is accepted by the policies: so what is refused is refused for
@@ -19,6 +19,7 @@ import eng1peer as e
 import eng1tls as at
 import netns
 import offences
+import softtpm
 import swtpm
 from softtpm import SoftTpm
 
@@ -32,6 +33,15 @@ def alternative(tpm, *allowed, name="suite", more=""):
     nets = ", ".join(f"'{a}'" for a in allowed)
     return (f"  - tee: tpm\n    name: {name}\n    ak_sha256: {tpm.ak_sha256}\n    pcrs:\n{pcrs}"
             f"    allowed_ips: [{nets}]\n{more}")
+
+
+def genuine(prover, evidence, report_data):
+    """None when this is evidence of that prover and about that report data; else what is wrong."""
+    if isinstance(prover, attested.Enclave):
+        tag, quote, claims = softtpm.untag(evidence)
+        right = (softtpm.TAG_INTEL, b"", bytes.fromhex(prover.mrenclave), report_data)
+        return None if (tag, claims, quote[112:144], quote[368:432]) == right else "another quote"
+    return softtpm.appraise(evidence, report_data, prover.key)
 
 
 class Pair:
@@ -138,8 +148,10 @@ class Field:
         net.link(self.attacker, self.gate, 1)
         net.link(self.attacker, self.dialler, 2)
         self.tpm, self.bystander = SoftTpm(), SoftTpm()
-        self.gate_tpm = attested.Tpm(net, "gate")
-        self.dialler_tpm = attested.Tpm(net, "dialler")
+        self.gate_tpm = attested.prover(net, "gate")
+        self.dialler_tpm = attested.prover(net, "dialler")
+        self.agent_tpm = attested.Tpm(net, "agent") if netns.OCCLUM else self.dialler_tpm
+        self.judge = attested.collateral(net)
         self.agents = attested.policy(
             net, "agents", alternative(self.tpm, OWN), alternative(self.bystander, BYSTANDERS),
             self.gate_tpm.accept())
@@ -152,7 +164,7 @@ class Field:
     def start(self):
         self.entg = netns.entg(self.gate, "--enta-listen", "6980", "--enta-listen", "tcp://6981",
                                "--policy", self.agents, "--attester", self.gate_tpm.spec,
-                               "--reattest", "5")
+                               "--reattest", "5", *self.judge)
         self.pair = Pair(self.attacker, self.bystander)
         return self
 
@@ -178,7 +190,9 @@ class Field:
     @staticmethod
     def flush(tpm):
         """A chip behind no resource manager keeps the keys of programs that are gone, three at
-        most: TPM2_FlushContext of each. Nobody may be using it."""
+        most: TPM2_FlushContext of each. Nobody may be using it. An enclave has nothing of that."""
+        if isinstance(tpm, attested.Enclave):
+            return
         for handle in range(0x80000000, 0x80000003):
             tpm.command(struct.pack(">HIII", 0x8001, 14, swtpm.CC["flush"], handle))
 
@@ -186,7 +200,8 @@ class Field:
         self.flush(self.dialler_tpm)
         to = [x for p in ports for x in ("--entg-connect", f"{ATTACKER}:{p}")]
         return netns.entg(self.dialler, *to, "--enta-listen", "tcp://6980", "--entg-policy",
-                          self.gateways, "--attester", self.dialler_tpm.spec, "--reattest", "5")
+                          self.gateways, "--attester", self.dialler_tpm.spec, "--reattest", "5",
+                          *self.judge)
 
 
 @contextlib.contextmanager

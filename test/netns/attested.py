@@ -4,9 +4,11 @@
     chain = attested.Mutual(net).start()      agents have TPMs too, and own what their policy grants
 
 TPMs are swtpm's, enrolled by `rats-inspect tpm enroll`. The agents' policies pin the gateway they
-talk to, the gateways' each other.
+talk to, the gateways' each other. With ENG_ENTG=occlum gateways are enclaves, and prove that: by quotes of
+a stand-in for /dev/sgx (test/attest), signed by a maker that only programs of the tests believe.
 """
 
+import hashlib
 import re
 import sys
 
@@ -47,6 +49,60 @@ class Tpm(swtpm.Swtpm):
         return re.search(r"ak_sha256: (\w+)", self.alternative).group(1)
 
 
+class Enclave:
+    """An enclave of its own MRENCLAVE, and the policy that accepts it. It can do what a Tpm can."""
+
+    class Attester(str):
+        """What --attester is given; it knows the words in front of a program that is to see the device."""
+
+        enclave = None
+
+        @property
+        def device(self):
+            return (netns.program("sgx_standin"), f"--mrenclave={self.enclave.mrenclave}",
+                    *self.enclave.options, "--")
+
+    def __init__(self, net, name, *options):
+        self.net, self.name, self.options = net, name, options
+        self.stop()
+
+    @property
+    def spec(self):
+        attester = self.Attester("sgx")
+        attester.enclave = self
+        return attester
+
+    def accept(self, more=ALL):
+        return (f"  - tee: sgx\n    name: {self.name}\n    mrenclave: {self.mrenclave}\n"
+                f"    mrsigner: any\n    {more}\n")
+
+    def extend(self, _pcr):
+        """From the next start on it is another program."""
+        self.mrenclave = hashlib.sha256(self.mrenclave.encode()).hexdigest()
+
+    def stop(self):
+        self.mrenclave = hashlib.sha256(self.name.encode()).hexdigest()
+
+    def start(self):
+        """It is again what it was."""
+
+
+def prover(net, name):
+    """What a gateway proves itself with."""
+    return (Enclave if netns.OCCLUM else Tpm)(net, name)
+
+
+def collateral(net):
+    """Options of those who judge enclaves: what the maker publishes, valid now."""
+    if not netns.OCCLUM:
+        return []
+    path = net.tmp / "maker"
+    if not path.exists():
+        net.tmp.chmod(0o755)
+        netns.sh(netns.program("standin_pki"), path)
+    return ["--collateral", path / "intel"]
+
+
 def owns(*prefixes, more=""):
     """What an alternative grants; for Tpm.accept()."""
     return f"allowed_ips: [{', '.join(prefixes)}]" + (f"\n    {more}" if more else "")
@@ -62,24 +118,25 @@ def policy(net, name, *alternatives, more=""):
 
 
 class Chain(netns.Chain):
-    """netns.Chain, rats-tls on every hop; the gateways prove themselves."""
+    """netns.Chain, rats-tls on every hop; the gateways prove themselves, by TPMs or as enclaves."""
 
     LISTEN = ["--entg-listen", "6979", "--enta-listen", "6980"]
 
     def __init__(self, net):
         super().__init__(net)
-        self.tpm1, self.tpm2 = Tpm(net, "gate1"), Tpm(net, "gate2")
+        self.tpm1, self.tpm2 = prover(net, "gate1"), prover(net, "gate2")
+        judge = collateral(net)
         accepts1 = policy(net, "accepts-gate1", self.tpm1.accept())
         accepts2 = policy(net, "accepts-gate2", self.tpm2.accept())
         attester1, attester2 = ["--attester", self.tpm1.spec], ["--attester", self.tpm2.spec]
         self.GATE1 = [*self.LISTEN, "--entg-connect", "10.77.2.2:6979", "--entg-policy", accepts2,
-                      "--enta-policy", "unattested", *attester1]
+                      "--enta-policy", "unattested", *attester1, *judge]
         self.GATE2 = [*self.LISTEN, "--entg-policy", accepts1, "--enta-policy", "unattested",
-                      *attester2]
+                      *attester2, *judge]
         self.AGENT_C = ["--entg-connect", "10.77.1.2:6980", "--tun-addr", "192.168.0.1",
-                        "--policy", accepts1]
+                        "--policy", accepts1, *judge]
         self.AGENT_S = ["--entg-connect", "10.77.3.1:6980", "--tun-addr", "192.168.0.254",
-                        "--policy", accepts2]
+                        "--policy", accepts2, *judge]
 
 
 class Mutual(Chain):

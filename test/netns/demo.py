@@ -17,6 +17,7 @@ import sys
 import time
 
 import demo_attested
+import demo_occlum
 import netns
 from demo_attested import announce
 
@@ -35,10 +36,10 @@ uwsgi_temp_path {tmp}; scgi_temp_path {tmp}; server {{ listen 80; root {tmp}/www
 
 
 def make_chain(net, plain):
-    """The four hosts; attested, with enrolled TPMs."""
+    """The four hosts; attested, with enrolled TPMs, and an enclave if one is asked for."""
     if plain:
         return netns.Chain(net)
-    chain = demo_attested.Chain(net)
+    chain = (demo_occlum if netns.OCCLUM else demo_attested).Chain(net)
     chain.enroll()
     print()
     return chain
@@ -179,7 +180,8 @@ def sniff(chain, *others):
 
 
 def run_demo(net, plain):
-    print(PICTURE + "\nFour hosts (network namespaces), one cable between neighbours. Starting:\n")
+    print(PICTURE + "\nFour hosts (network namespaces), one cable between neighbours."
+          + (demo_occlum.HONESTLY if netns.OCCLUM else "") + " Starting:\n")
     chain = make_chain(net, plain)
     start_chain(chain)
     start_servers(chain)
@@ -207,8 +209,9 @@ def run_demo(net, plain):
     for p in (chain.enta_c, chain.enta_s, chain.entg1, chain.entg2):
         if p.alive():
             p.stop()
+    proof = "as an enclave or by its TPM" if netns.OCCLUM else "by its TPM"
     print("\nHops: " + ("plaintext TCP (tcp://), as asked for." if plain else
-                       "rats-tls, each gateway proved by its TPM; agents need no proof here."))
+                       f"rats-tls, each gateway proved {proof}; agents need no proof here."))
     print("All passed; everything is removed again." if good else "Something FAILED, see the table.")
     print("To play with it: make demo-shell")
     return good
@@ -221,11 +224,14 @@ def in_user_namespace():
 
 def hints(chain):
     """What to try in each pane."""
-    status = "kill -USR1 {}: who is who, and counters, in the logs"
+    def status(gate):
+        if isinstance(gate, netns.EnclaveGate):
+            return f"echo status | nc -N 127.0.0.1 {gate.admin}"
+        return f"kill -USR1 {gate.pid}: who is who, and counters, in the logs"
     return {
         "client": "curl 10.77.3.2   iperf3 -c 10.77.3.2   ping 192.168.0.254   echosvr client --host 10.77.3.2",
-        "gate1": "tcpdump -ni to-gate2 -c 20   " + status.format(chain.entg1.pid),
-        "gate2": "tcpdump -ni to-server -c 20   " + status.format(chain.entg2.pid),
+        "gate1": "tcpdump -ni to-gate2 -c 20   " + status(chain.entg1),
+        "gate2": "tcpdump -ni to-server -c 20   " + status(chain.entg2),
         "server": "nft list ruleset   ip rule   ss -tn",
     }
 
@@ -258,7 +264,6 @@ def main():
     ap.add_argument("--shell", action="store_true")
     ap.add_argument("--plain", action="store_true")
     args = ap.parse_args()
-    plain = args.plain or netns.OCCLUM  # the jail has no TPM, and stands in for no SGX quote
     why = netns.enter_private()
     if why:
         sys.exit(f"demo: {why}")
@@ -266,7 +271,7 @@ def main():
     with netns.Net() as net:
         net.tmp.chmod(0o755)  # the daemons become nobody
         os.chdir(net.tmp)     # so that file names are short
-        good = run_shell(net, plain) if args.shell else run_demo(net, plain)
+        good = run_shell(net, args.plain) if args.shell else run_demo(net, args.plain)
     sys.exit(0 if good else 1)
 
 

@@ -30,8 +30,10 @@ def say(host, *words):
 
 def announce(p):
     """The command line of a program that runs on."""
-    name = os.path.basename(p.cmd[0])
-    say(p.host, "entg-occlum" if netns.OCCLUM and name == "entg" else name, *p.cmd[1:])
+    if isinstance(p, netns.EnclaveGate):
+        say(p.host, "entg-occlum", *p.args)  # in its image's entg.args, really
+    else:
+        say(p.host, p.name, *p.cmd[1:])
 
 
 def say_log(host, line):
@@ -94,6 +96,7 @@ class Chain(netns.Chain):
     def __init__(self, net):
         super().__init__(net)
         self.tpm1, self.tpm2 = Tpm(self.gate1, "gate1"), Tpm(self.gate2, "gate2")
+        self.attacks = ATTACKS
 
     LISTEN = ["--entg-listen", "6979", "--enta-listen", "6980", "--enta-policy", "unattested"]
     AGENT_C = ["--entg-connect", "10.77.1.2:6980", "--policy", "gate1.yaml", "--name", "client",
@@ -311,7 +314,7 @@ def run_attacks(chain, sniffers, mallory):
     watch = Watch(chain, sniffers)
     rows, good = [], True
     watch.counter.advance()
-    for what, how, attack in ATTACKS:
+    for what, how, attack in chain.attacks:
         print(f"\nAttack: {what}. {attack.__doc__.splitlines()[0].rstrip('.')}:\n", flush=True)
         try:
             args = (mallory,) if attack is man_in_the_middle else ()
@@ -323,6 +326,6 @@ def run_attacks(chain, sniffers, mallory):
         rows.append((what, how, result))
         if not good:
             break  # what follows would start from an unknown state
-    rows += [(what, how, "FAILED: not tried") for what, how, _ in ATTACKS[len(rows):]]
+    rows += [(what, how, "FAILED: not tried") for what, how, _ in chain.attacks[len(rows):]]
     watch.counter.stop()
     return rows, good

@@ -96,15 +96,25 @@ OCCLUM_BUILD = pathlib.Path(os.environ.get("ENG_BUILD_OCCLUM", ROOT / "build-occ
 def program(name):
     """The path of one of our programs in the build that is under test."""
     if name == "entg" and OCCLUM:
-        path = OCCLUM_BUILD / "test" / "occlum" / "entg"
-        if not path.exists():
-            raise NetnsError(f"{path} is not built (make entg-occlum)")
-        return str(path)
+        return jailed("entg")
+    if name == "enta" and OCCLUM:
+        name = "enta-testroots"  # it judges enclaves, of hardware that is a stand-in
     places = {"echosvr": "examples/echosvr/echosvr", "rtt": "test/bench/rtt",
               "rats-inspect": "src/tool/rats-inspect"}
+    places.update({n: f"test/attest/{n}" for n in (
+        "enta-testroots", "entg-testroots", "rats-inspect-testroots", "attest_get", "sgx_standin",
+        "tsm_standin", "standin_pki")})
     path = build_dir() / places.get(name, f"src/{name}/{name}")
     if not path.exists():
         raise NetnsError(f"{path} is not built (make build)")
+    return str(path)
+
+
+def jailed(name):
+    """The script that runs that gateway of the build for Occlum in the jail."""
+    path = OCCLUM_BUILD / "test" / "occlum" / name
+    if not path.exists():
+        raise NetnsError(f"{path} is not built (make entg-occlum)")
     return str(path)
 
 
@@ -286,18 +296,53 @@ class Proc:
 
 
 class EnclaveGate(Proc):
-    """entg-occlum: signals do not reach an enclave, so what they ask for goes through its admin door."""
+    """entg-occlum: signals do not reach an enclave, so what they ask for goes through its admin door.
 
-    ADMIN = 6981
+    Files that its options name are copied into its image. With an attester of attested.Enclave it
+    runs behind that one's /dev/sgx, and is the program that believes the maker of such devices.
+    """
 
-    def __init__(self, host, cmd, **kw):
-        if "--admin" not in cmd:
-            cmd = (*cmd, "--admin", f"127.0.0.1:{self.ADMIN}")
-        super().__init__(host, cmd, **kw)
+    ADMIN = 16000
+    FILES = ("--policy", "--entg-policy", "--enta-policy", "--collateral")
+
+    def __init__(self, host, args, env=None, **kw):
+        self.admin = self.ADMIN + len(host.net.procs)  # there may be several on a host
+        if "--admin" not in args:
+            args = (*args, "--admin", f"127.0.0.1:{self.admin}")
+        self.device = [str(w) for a in args for w in getattr(a, "device", ())]
+        self.etc = pathlib.Path(tempfile.mkdtemp(dir=host.net.tmp, prefix="image-"))
+        self.args = [self.into_image(a, before) for before, a in zip((None, *args), args)]
+        program = jailed("entg-testroots" if self.device else "entg")
+        super().__init__(host, [*self.device, program, *self.args], name="entg",
+                         env=dict(env or {}, ENG_ETC=str(self.etc)), **kw)
+
+    def into_image(self, word, before):
+        """The word, where the image has the file that it names."""
+        word = str(word)
+        folder = re.search(r"(?<=endorsements=)[^,:]+", word) if before == "--attester" else None
+        source = folder[0] if folder else word
+        if not folder and (before not in self.FILES or not os.path.exists(word)):
+            return word
+        to = self.etc / os.path.basename(source)
+        if os.path.isdir(source):
+            shutil.copytree(source, to, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, to)
+        return word.replace(source, f"/etc/eng/{to.name}")
+
+    @property
+    def pid(self):
+        """Of the program itself; in front of it may be its device."""
+        if self.device and self.alive():
+            with open(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children", encoding="ascii") as f:
+                children = f.read().split()
+            if children:
+                return int(children[0])
+        return self.popen.pid
 
     def ask(self, command):
         """The answer to one command."""
-        with self.host.connect("127.0.0.1", self.ADMIN) as s:
+        with self.host.connect("127.0.0.1", self.admin) as s:
             s.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: s.recv(65536), b"")).decode()
 
@@ -310,9 +355,18 @@ class EnclaveGate(Proc):
                 pass  # not ready yet, or stuck: then it is as on a host of an enclave, it dies
         super().send(sig)
 
+    def kill9(self):
+        if self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # and its device ends with it
+        self.popen.wait()
+
+    def status(self, pattern):
+        return [line for line in self.ask("status").splitlines() if re.search(pattern, line)]
+
     def counters(self):
         return [dict(kv.split("=", 1) for kv in line.split() if "=" in kv)
-                for line in self.ask("status").splitlines() if " counter " in line]
+                for line in self.status(" counter ")]
 
 
 class Sniffer:
@@ -509,16 +563,20 @@ def clear_packets(sniffers):
     return sum(n for _, n in counts), "\n".join(texts)
 
 
-def entg(host, *args, wait=True, **kw):
-    p = (EnclaveGate if OCCLUM else Proc)(host, (program("entg"), *args), **kw)
+def entg(host, *args, wait=True, enclave=OCCLUM, **kw):
+    """Starts a gateway, in the jail or on the host; one on the host judges enclaves if there are any."""
+    if enclave:
+        p = EnclaveGate(host, args, **kw)
+    else:
+        p = Proc(host, (program("entg-testroots" if OCCLUM else "entg"), *args), name="entg", **kw)
     if wait:
-        p.wait_log(r" ready\b", 10)
+        p.wait_log(r" ready\b", 20)
     return p
 
 
 def enta(host, *args, wait=True, up=True, **kw):
     """Starts an agent; waits until it is ready and, with up, until its link is."""
-    p = host.spawn(program("enta"), *args, **kw)
+    p = host.spawn(program("enta"), *args, name="enta", **kw)
     if wait:
         p.wait_log(r" ready\b", 10)
     if wait and up:

@@ -13,18 +13,11 @@ import pytest
 MRENCLAVE = "5e" * 32
 
 
-def built(name):
-    path = netns.build_dir() / "test" / "attest" / name
-    if not path.exists():
-        raise netns.NetnsError(f"{path} is not built (make build)")
-    return str(path)
-
-
 @pytest.fixture(scope="module")
 def collateral(tmp_path_factory):
     """What the maker publishes, valid now; readable by everybody, as the daemons need it."""
     path = tmp_path_factory.mktemp("maker")
-    netns.sh(built("standin_pki"), path)
+    netns.sh(netns.program("standin_pki"), path)
     for p in (path, *path.parents):
         if p.owner() == "root" and p != p.parent and str(p).startswith("/tmp"):
             p.chmod(0o755)
@@ -33,8 +26,8 @@ def collateral(tmp_path_factory):
 
 def gate(host, *args, device=(), wait=True):
     """A gateway that believes the test maker, behind the devices of a stand-in."""
-    device = [built("sgx_standin") if d == "ENCLAVE" else d for d in device]
-    p = host.spawn(*device, built("entg-testroots"), *args, name="entg")
+    device = [netns.program("sgx_standin") if d == "ENCLAVE" else d for d in device]
+    p = host.spawn(*device, netns.program("entg-testroots"), *args, name="entg")
     if wait:
         p.wait_log(r" ready\b", 20)
     return p
@@ -70,7 +63,7 @@ class Chain(attested.Chain):
         return self.entg1
 
     def start_agents(self, collateral):
-        self.enta_s = self.server.spawn(built("enta-testroots"), *self.AGENT_S, "--replay", "icmp/",
+        self.enta_s = self.server.spawn(netns.program("enta-testroots"), *self.AGENT_S, "--replay", "icmp/",
                                         "--collateral", collateral, name="enta")
         self.enta_s.wait_log(r" link-up\b", 20)
         self.start_client()
@@ -154,7 +147,7 @@ def test_sgx_that_does_not_work_ends_the_program(hard, what, option, words):
 def tsm(path, *options):
     path.mkdir()
     env = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
-    p = subprocess.Popen([built("tsm_standin"), *options, "--", path], env=env)
+    p = subprocess.Popen([netns.program("tsm_standin"), *options, "--", path], env=env)
     try:
         netns.wait_until(lambda: os.path.ismount(path), 20, "configfs-tsm")
         yield path
@@ -168,10 +161,10 @@ def test_guest_gateway(hard, net, collateral, kind):
     net.tmp.chmod(0o755)
     with tsm(net.tmp / "report", *(["--snp"] if kind == "snp" else [])) as report:
         evidence = net.tmp / "evidence"
-        driver = netns.sh(built("attest_get"), kind, f"path={report}", "5a" * 64, evidence,
+        driver = netns.sh(netns.program("attest_get"), kind, f"path={report}", "5a" * 64, evidence,
                            net.tmp / "endorsements")
         assert evidence.exists(), driver
-        suggested = netns.sh(built("rats-inspect-testroots"), "policy", evidence, "--collateral",
+        suggested = netns.sh(netns.program("rats-inspect-testroots"), "policy", evidence, "--collateral",
                              collateral / ("intel" if kind == "tdx" else "amd"))
         start = suggested.index("  - tee:")
         end = suggested.find("\ncollateral:", start)

@@ -2,7 +2,7 @@
 """make bench-occlum: what forwarding costs in an enclave, counted in system calls.
 
 A call is what takes the gateway out of its enclave, so calls are counted, not seconds: by the jail, at
-one gateway of the chain, under bulk load and idle. A counted call stops for the jail, which takes about
+one gateway of the chain, under bulk load and idle, with plaintext hops and with attested ones. A counted call stops for the jail, which takes about
 as long as leaving an enclave and coming back does, so that batches form as they would there.
 
 Exits are a model of Occlum 0.31 (docs/occlum.md): one for a call on a socket of up to 128 KiB and for
@@ -22,6 +22,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "netns"))
+import attested  # noqa: E402
 import netns  # noqa: E402
 
 BULK_BYTES, IDLE_CALLS = 32 * 1024, 2.0
@@ -104,6 +105,26 @@ def idle(counted, seconds, peers):
     return each < IDLE_CALLS
 
 
+def measure(chain, seconds):
+    """The table of one chain, whose first gateway is counted; whether the targets are met."""
+    count = chain.net.tmp / "calls"
+    chain.start_entg2()
+    chain.entg1 = netns.entg(chain.gate1, *chain.GATE1, env={"ENG_JAIL_COUNT": str(count)})
+    chain.start_server(replay=("tcp/:5201", "icmp/"))
+    chain.start_client(capture=("tcp/10.77.3.2:5201=192.168.0.254",))
+    chain.settle()
+    chain.server.spawn("iperf3", "-s", quiet=True)
+    netns.wait_until(lambda: chain.server.listening(5201), 10, "iperf3")
+    counted = Counted(chain.entg1, count)
+    print(f"{'attested' if isinstance(chain, attested.Chain) else 'plaintext'} hops, cores {os.cpu_count()}, "
+          f"load {os.getloadavg()[0]:.1f}\n")
+    good = bulk(chain, counted, seconds)
+    time.sleep(3)
+    good = idle(counted, 6 * seconds, 2) and good
+    print()
+    return good
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,21 +135,10 @@ def main():
         sys.exit(f"cost: {why}")
     if not netns.OCCLUM:
         sys.exit("cost: start me with ENG_ENTG=occlum")
-    with netns.Net() as net:
-        chain = netns.Chain(net)
-        count = net.tmp / "calls"
-        chain.start_entg2()
-        chain.entg1 = netns.entg(chain.gate1, *chain.GATE1, env={"ENG_JAIL_COUNT": str(count)})
-        chain.start_server(replay=("tcp/:5201", "icmp/"))
-        chain.start_client(capture=("tcp/10.77.3.2:5201=192.168.0.254",))
-        chain.settle()
-        chain.server.spawn("iperf3", "-s", quiet=True)
-        netns.wait_until(lambda: chain.server.listening(5201), 10, "iperf3")
-        counted = Counted(chain.entg1, count)
-        print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}\n")
-        good = bulk(chain, counted, args.seconds)
-        time.sleep(3)
-        good = idle(counted, 6 * args.seconds, 2) and good
+    good = True
+    for make in (netns.Chain, attested.Chain):
+        with netns.Net() as net:
+            good = measure(make(net), args.seconds) and good
     sys.exit(0 if good else 1)
 
 

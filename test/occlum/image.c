@@ -4,12 +4,15 @@
  */
 #include "jail.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CONFIG_DIR "etc/eng"
@@ -33,13 +36,12 @@ static int write_arguments(const char *path, char *const *argv)
 	return fclose(out) != 0 || bad ? -EIO : 0;
 }
 
-/* Occlum copies these from its host at every start. */
-static void copy_host_file(const char *name)
+static int copy_file(const char *from_path, const char *to_path)
 {
 	char buf[16 * 1024];
-	int from = open(name, O_RDONLY | O_CLOEXEC);
-	int to = open(name + 1, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	ssize_t n;
+	int from = open(from_path, O_RDONLY | O_CLOEXEC);
+	int to = open(to_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	ssize_t n = -1;
 
 	if (from >= 0 && to >= 0)
 		while ((n = read(from, buf, sizeof(buf))) > 0)
@@ -49,18 +51,48 @@ static void copy_host_file(const char *name)
 		close(from);
 	if (to >= 0)
 		close(to);
+	return n == 0 ? 0 : -EIO;
+}
+
+/* What ENG_ETC is for run_on_occlum.sh: the files that options name, and folders of them. */
+static int copy_tree(const char *from, const char *to)
+{
+	char from_path[PATH_MAX], to_path[PATH_MAX];
+	DIR *dir = opendir(from);
+	struct dirent *d;
+	int r = dir ? 0 : -errno;
+
+	while (r == 0 && (d = readdir(dir))) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (snprintf(from_path, PATH_MAX, "%s/%s", from, d->d_name) >= PATH_MAX ||
+		    snprintf(to_path, PATH_MAX, "%s/%s", to, d->d_name) >= PATH_MAX)
+			r = -ENAMETOOLONG;
+		else if (d->d_type == DT_DIR)
+			r = mkdir(to_path, 0755) < 0 ? -errno : copy_tree(from_path, to_path);
+		else
+			r = copy_file(from_path, to_path);
+	}
+	if (dir)
+		closedir(dir);
+	return r;
 }
 
 int image_set_up(const struct jail *j)
 {
+	int r;
+
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount(j->image, j->image, NULL, MS_BIND, NULL) < 0 || chdir(j->image) < 0 ||
 	    mount("none", CONFIG_DIR, "tmpfs", 0, NULL) < 0)
 		return -errno;
-	if (access("etc/hosts", F_OK) < 0) { /* the same ones in every jail of this image */
-		copy_host_file("/etc/hosts");
-		copy_host_file("/etc/resolv.conf");
+	if (access("etc/hosts", F_OK) < 0) { /* Occlum copies them from its host at every start */
+		(void)copy_file("/etc/hosts", "etc/hosts");
+		(void)copy_file("/etc/resolv.conf", "etc/resolv.conf");
 	}
+	r = j->etc ? copy_tree(j->etc, CONFIG_DIR) : 0;
+	if (r < 0)
+		return r;
 	return write_arguments(CONFIG_DIR "/entg.args", j->argv + 1);
 }
 

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Makes what the tests run in place of an enclave:
 
-    image.py BUILD JAIL OUT     the image of occlum/bom.yaml in BUILD/occlum-image, and OUT, a script that
-                                runs entg-occlum of that image in the jail
+    image.py BUILD JAIL TESTROOTS OUT OUT_TESTROOTS
+                                the image of occlum/bom.yaml in BUILD/occlum-image, and beside the program
+                                there TESTROOTS, the same one that believes the stand-ins for hardware;
+                                OUT and OUT_TESTROOTS, scripts that run them in the jail
 
-The script takes entg's options; ENG_JAIL=errno answers instead of killing, ENG_JAIL_COUNT=FILE counts
-system calls.
+The scripts take entg's options; files that those name come from the directory ENG_ETC and are
+/etc/eng/FILE inside. ENG_JAIL=errno answers instead of killing, ENG_JAIL_COUNT=FILE counts system calls.
 """
 
 import json
@@ -23,9 +25,10 @@ import bom
 OCCLUM_THREADS = 2
 
 SCRIPT = """#!/bin/sh
-# entg-occlum in the jail; made by test/occlum/image.py.
+# {program} in the jail; made by test/occlum/image.py.
 exec {jail} --table {table} --mode "${{ENG_JAIL:-kill}}" --threads {threads} --memory {memory} \\
-\t--image {image} ${{ENG_JAIL_COUNT:+--count "$ENG_JAIL_COUNT"}} -- /bin/entg-occlum "$@"
+\t--image {image} ${{ENG_ETC:+--etc "$ENG_ETC"}} ${{ENG_JAIL_COUNT:+--count "$ENG_JAIL_COUNT"}} \\
+\t-- /bin/{program} "$@"
 """
 
 
@@ -52,15 +55,18 @@ def make_image(build):
 
 
 def main():
-    build, jail, out = (pathlib.Path(p).resolve() for p in sys.argv[1:])
+    build, jail, testroots, *outs = (pathlib.Path(p).resolve() for p in sys.argv[1:])
     settings = json.loads((bom.ROOT / "occlum" / "settings.json").read_text(encoding="utf-8"))
     limits = settings["resource_limits"]
-    text = SCRIPT.format(jail=shlex.quote(str(jail)), image=shlex.quote(str(make_image(build))),
-                         table=shlex.quote(str(pathlib.Path(__file__).resolve().parent / "syscalls.tsv")),
-                         threads=limits["max_num_of_threads"] - OCCLUM_THREADS,
-                         memory=size(limits["user_space_size"]))
-    out.write_text(text, encoding="utf-8")
-    out.chmod(0o755)
+    image = make_image(build)
+    shutil.copy(testroots, image / "bin")
+    for program, out in zip(("entg-occlum", testroots.name), outs, strict=True):
+        text = SCRIPT.format(jail=shlex.quote(str(jail)), image=shlex.quote(str(image)), program=program,
+                             table=shlex.quote(str(pathlib.Path(__file__).resolve().parent / "syscalls.tsv")),
+                             threads=limits["max_num_of_threads"] - OCCLUM_THREADS,
+                             memory=size(limits["user_space_size"]))
+        out.write_text(text, encoding="utf-8")
+        out.chmod(0o755)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
  * Runs a program with what Occlum 0.31 would give it, on a host without SGX:
  *
  *   jail --table syscalls.tsv [--mode kill|errno] [--threads N] [--memory BYTES] [--image DIR]
- *        [--count FILE] -- PROGRAM [ARG]...
+ *        [--etc DIR] [--count FILE] -- PROGRAM [ARG]...
  *
  * System calls: those that the table says Occlum has, with the arguments that it takes (filter.c);
  * everything else kills the program (kill), or has Occlum's answer (errno). Threads and memory are
  * bounded as Occlum.json bounds them. With --image the program sees only the files of its image,
- * gets Occlum's environment, and its arguments stand in the image's /etc/eng/entg.args, as
- * occlum/run_on_occlum.sh puts them there.
+ * gets Occlum's environment, and its arguments stand in the image's /etc/eng/entg.args beside the
+ * files of --etc, as occlum/run_on_occlum.sh puts them there.
  *
  * What this cannot see: what pointers lead to (addresses, ancillary data, the flags of epoll
  * events), files that Occlum makes up (/proc, /dev), calls that Occlum takes and ignores, the cost
@@ -40,6 +40,7 @@ static bool parse(int argc, char **argv, struct jail *j)
 		{ "threads", required_argument, NULL, 'n' },
 		{ "memory", required_argument, NULL, 'b' },
 		{ "image", required_argument, NULL, 'i' },
+		{ "etc", required_argument, NULL, 'e' },
 		{ "count", required_argument, NULL, 'c' },
 		{ 0 },
 	};
@@ -57,6 +58,8 @@ static bool parse(int argc, char **argv, struct jail *j)
 			j->memory = strtoul(optarg, NULL, 10);
 		else if (c == 'i')
 			j->image = optarg;
+		else if (c == 'e')
+			j->etc = optarg;
 		else if (c == 'c')
 			j->count = optarg;
 		else
@@ -85,7 +88,7 @@ int main(int argc, char **argv)
 	if (!parse(argc, argv, &j)) {
 		fprintf(stderr,
 			"usage: jail --table FILE [--mode kill|errno] [--threads N] "
-			"[--memory BYTES] [--image DIR] [--count FILE] -- PROGRAM [ARG]...\n");
+			"[--memory BYTES] [--image DIR] [--etc DIR] [--count FILE] -- PROGRAM [ARG]...\n");
 		return EXIT_JAIL;
 	}
 	r = filter_make(&j, &filter);

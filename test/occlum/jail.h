@@ -12,6 +12,7 @@ struct jail {
 	bool kill;	   /* what Occlum lacks ends the program; or it gets Occlum's errno */
 	const char *table; /* syscalls.tsv */
 	const char *image; /* the directory to be root, or NULL */
+	const char *etc;   /* the directory whose files the program has in /etc/eng, or NULL */
 	const char *count; /* the file to count calls in, or NULL */
 	unsigned threads;  /* at most; 0: any number */
 	size_t memory;	   /* bytes of address space; 0: any */

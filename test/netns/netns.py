@@ -306,9 +306,9 @@ class EnclaveGate(Proc):
     FILES = ("--policy", "--entg-policy", "--enta-policy", "--collateral")
 
     def __init__(self, host, args, env=None, **kw):
-        self.admin = self.ADMIN + len(host.net.procs)  # there may be several on a host
-        if "--admin" not in args:
-            args = (*args, "--admin", f"127.0.0.1:{self.admin}")
+        if "--admin" not in args:  # there may be several on a host
+            args = (*args, "--admin", f"127.0.0.1:{self.ADMIN + len(host.net.procs)}")
+        self.admin = int(str(args[args.index("--admin") + 1]).rpartition(":")[2])
         self.device = [str(w) for a in args for w in getattr(a, "device", ())]
         self.etc = pathlib.Path(tempfile.mkdtemp(dir=host.net.tmp, prefix="image-"))
         self.args = [self.into_image(a, before) for before, a in zip((None, *args), args)]

@@ -86,9 +86,9 @@ int main(int argc, char **argv)
 	int r;
 
 	if (!parse(argc, argv, &j)) {
-		fprintf(stderr,
-			"usage: jail --table FILE [--mode kill|errno] [--threads N] "
-			"[--memory BYTES] [--image DIR] [--etc DIR] [--count FILE] -- PROGRAM [ARG]...\n");
+		fprintf(stderr, "usage: jail --table FILE [--mode kill|errno] [--threads N] "
+				"[--memory BYTES] [--image DIR] [--etc DIR] [--count FILE] -- "
+				"PROGRAM [ARG]...\n");
 		return EXIT_JAIL;
 	}
 	r = filter_make(&j, &filter);

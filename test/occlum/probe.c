@@ -97,6 +97,7 @@ PROBE(try_mremap_flags, syscall(SYS_mremap, buf, 0, 4096, 4))
 PROBE(try_getrandom_flags, syscall(SYS_getrandom, buf, 1, 4))
 PROBE(try_eventfd_flags, syscall(SYS_eventfd2, 0, 2))
 PROBE(try_timerfd_boot, syscall(SYS_timerfd_create, 7, 0))
+PROBE(try_ioctl_sgx, syscall(SYS_ioctl, 0, _IOR('s', 12, int), &word))
 PROBE(try_ioctl_tun, syscall(SYS_ioctl, 0, _IOW('T', 202, int), &word))
 PROBE(try_epoll_flags, syscall(SYS_epoll_create1, 1))
 PROBE(try_epoll_65, syscall(SYS_epoll_wait, epoll_create1(0), buf, 65, 0))
@@ -194,6 +195,7 @@ static const struct probe probes[] = {
 	{ "getrandom-flags", EINVAL, try_getrandom_flags },
 	{ "eventfd-flags", EINVAL, try_eventfd_flags },
 	{ "timerfd-boot", EINVAL, try_timerfd_boot },
+	{ "ioctl-sgx-unknown", EINVAL, try_ioctl_sgx },
 	{ "ioctl-tun", EINVAL, try_ioctl_tun },
 	{ "epoll-flags", EINVAL, try_epoll_flags },
 	{ "epoll-65", EINVAL, try_epoll_65 },

@@ -5,8 +5,8 @@
  *   delay IFACE1 IFACE2 MICROSECONDS MBIT
  *
  * Each direction is a queue of frames, each with the time when it leaves: when the one before has
- * been sent at MBIT, and MICROSECONDS later. What would have to wait more than QUEUE_US for its turn
- * is dropped, as a router does. Frames keep their offload header (PACKET_VNET_HDR), so that a
+ * been sent at MBIT, and MICROSECONDS later. What would have to wait more than QUEUE_US for its
+ * turn is dropped, as a router does. Frames keep their offload header (PACKET_VNET_HDR), so that a
  * checksum which the sender left to its device stays left. Says "ready" when it forwards.
  */
 #include <arpa/inet.h>

@@ -2,12 +2,13 @@
  * Many agents in one process, without TUN devices: what a gateway has to bear of them, and how many
  * handshakes a second it makes with them.
  *
- *   bench_agents hold N [options] HOST PORT      opens N, says "open N milliseconds", and keeps them
- *                                                until its standard input ends
+ *   bench_agents hold N [options] HOST PORT
  *   bench_agents loop MILLISECONDS N [options] HOST PORT
- *                                                N at a time, each leaves as soon as it is open and
- *                                                comes back; says "open HANDSHAKES milliseconds"
- *   options: policy FILE, attester SPEC as enta's; without a policy the gateway proves nothing
+ *
+ * hold opens N, says "open N milliseconds", and keeps them until its standard input ends. In a loop
+ * N at a time come, and each leaves as soon as it is open and comes back; says the same at the end,
+ * of all that were open. Options are `policy FILE` and `attester SPEC`, as enta's; without a policy
+ * the gateway proves nothing.
  *
  * Each is a channel over rats-tls, the same code as enta's, with 10.64.x.y/32 of its own.
  */

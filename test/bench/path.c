@@ -5,7 +5,8 @@
  *   bench_path plain|evp|ipsec-mb BYTES TURNS
  *
  * Packets of BYTES (TCP over IPv4, offloaded above one segment) fill a stream that is cut every CUT
- * bytes, in the middle of frames and records, as reads cut it. Only turn() is counted (count.py says
+ * bytes, in the middle of frames and records, as reads cut it. Only turn() is counted (count.py
+ * says
  * --toggle-collect=turn): one run of the loop, without what the agents do. Says how many frames and
  * bytes crossed; a frame that is lost, queued or refused ends it with status 1.
  */

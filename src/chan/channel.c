@@ -261,7 +261,7 @@ static void on_readable(struct chan *c)
 	for (size_t had = 0; had < TURN; had += n) {
 		n_iov = 1;
 		if (c->tls)
-			iov[0] = (struct iovec){ c->loop->sealed_in, CHAN_RX_BUF };
+			iov[0] = (struct iovec){ c->loop->sealed_in, CHAN_SEAL_BUF };
 		else
 			n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
 		size = stream_bound(iov, &n_iov);

@@ -43,10 +43,14 @@ enum {
 	CHAN_EVIDENCE_RESERVE =
 		CHAN_CONTROL_RESERVE + FRAME_MAX, /* the same, where EVIDENCE is among them */
 	CHAN_CONNECT_MS = 3000, /* then the next address: a fresh SYN beats a late retransmission */
-	CHAN_HANDSHAKE_MS = 10000,  /* to introduce oneself */
-	CHAN_EVIDENCE_MS = 30000,   /* to answer a CHALLENGE: a fresh enclave takes ten seconds */
-	CHAN_SEAL_BUF = 128 * 1024, /* bytes encrypted at once; what a blocked socket leaves of it
-				       stays with the channel */
+	CHAN_HANDSHAKE_MS = 10000, /* to introduce oneself */
+	CHAN_EVIDENCE_MS = 30000,  /* to answer a CHALLENGE: a fresh enclave takes ten seconds */
+	/*
+	 * Bytes of records, read or sent at once: a whole batch and what its records add, so that
+	 * the next hop reads whole frames and has no seams to copy; and hardly more, or it would
+	 * read a part of the next one. What a blocked socket leaves of it stays with the channel.
+	 */
+	CHAN_SEAL_BUF = CHAN_RX_BUF + (CHAN_RX_BUF / RTLS_RECORD_MAX + 1) * RTLS_RECORD_OVERHEAD,
 	CHAN_UNTRUSTED_MAX = 2 * FRAME_MAX, /* bytes from and to a peer before it is trusted: two
 					       HELLOs and the largest EVIDENCE */
 	CHAN_COMPAT_SILENCE_MS = 1000, /* after which --compat takes a silent peer for a v0 one */

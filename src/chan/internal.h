@@ -22,8 +22,8 @@ struct chan_loop {
 	struct queue_budget budget;
 	struct log_limit stranger_log, peer_log;
 	uint8_t *rxbuf; /* RX_HEADROOM, then CHAN_RX_BUF bytes */
-	/* Made for the first rats-tls channel: CHAN_RX_BUF bytes as received, CHAN_SEAL_BUF to
-	 * send. */
+	/* Made for the first rats-tls channel: CHAN_SEAL_BUF bytes each, as received and to send.
+	 */
 	uint8_t *sealed_in, *sealed_out;
 	uint64_t n_packets; /* moved by any channel, either way: traffic is going on */
 };

@@ -22,7 +22,7 @@ static const char alpn[] = "eng/1";
 static int make_buffers(struct chan_loop *l)
 {
 	if (!l->sealed_in)
-		l->sealed_in = malloc(CHAN_RX_BUF);
+		l->sealed_in = malloc(CHAN_SEAL_BUF);
 	if (!l->sealed_out)
 		l->sealed_out = malloc(CHAN_SEAL_BUF);
 	return l->sealed_in && l->sealed_out ? 0 : err_new(-ENOMEM);

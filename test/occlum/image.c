@@ -60,8 +60,10 @@ static int copy_tree(const char *from, const char *to)
 	char from_path[PATH_MAX], to_path[PATH_MAX];
 	DIR *dir = opendir(from);
 	struct dirent *d;
-	int r = dir ? 0 : -errno;
+	int r = 0;
 
+	if (!dir)
+		return -errno;
 	while (r == 0 && (d = readdir(dir))) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
@@ -73,8 +75,7 @@ static int copy_tree(const char *from, const char *to)
 		else
 			r = copy_file(from_path, to_path);
 	}
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 	return r;
 }
 

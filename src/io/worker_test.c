@@ -7,7 +7,9 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -277,6 +279,25 @@ static void is_limited(void **state)
 	assert_int_not_equal(pid_of_worker(), before);
 }
 
+/* kill() does not wait for it: one that runs on another processor goes on for a moment. */
+static void stop(pid_t pid)
+{
+	char path[32], line[256], state = ' ';
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	for (int i = 0; i < WAIT_MS && state != 'T'; i++) {
+		FILE *f = fopen(path, "re");
+
+		assert_non_null(f);
+		assert_non_null(fgets(line, sizeof(line), f));
+		fclose(f);
+		state = strrchr(line, ')')[2]; /* proc(5): pid (name) state */
+		usleep(1000);
+	}
+	assert_int_equal(state, 'T');
+}
+
 /* Killed before it has read the longest request: the next one starts at that one's head. */
 static void leaves_no_half_request(void **state)
 {
@@ -286,7 +307,7 @@ static void leaves_no_half_request(void **state)
 	(void)state;
 	memset(body, 'x', sizeof(body));
 	body[0] = ECHO;
-	assert_int_equal(kill(before, SIGSTOP), 0);
+	stop(before);
 	ask(20, body, WORKER_MESSAGE_MAX);
 	assert_int_equal(kill(before, SIGKILL), 0);
 	expect_death();

@@ -344,25 +344,29 @@ static int usage(void)
 	return 2;
 }
 
-int main(int argc, char **argv)
+struct words {
+	const char *attester, *policy, *collateral;
+	const char *host, *port; /* host NULL: a server */
+};
+
+/* 0, or the status to end with. */
+static int parse(int argc, char **argv, struct words *w)
 {
 	static const struct option options[] = { { "attester", required_argument, NULL, 'a' },
 						 { "policy", required_argument, NULL, 'p' },
 						 { "collateral", required_argument, NULL, 'c' },
 						 { "unattested", no_argument, NULL, 'u' },
 						 { NULL, 0, NULL, 0 } };
-	const char *attester = NULL, *policy = NULL, *collateral = NULL;
-	struct setup s = { 0 };
 	bool is_unattested = false, is_server;
-	int c, fd, r;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'a')
-			attester = optarg;
+			w->attester = optarg;
 		else if (c == 'p')
-			policy = optarg;
+			w->policy = optarg;
 		else if (c == 'c')
-			collateral = optarg;
+			w->collateral = optarg;
 		else if (c == 'u')
 			is_unattested = true;
 		else
@@ -372,22 +376,47 @@ int main(int argc, char **argv)
 	argv += optind;
 	is_server = argc == 2 && strcmp(argv[0], "server") == 0;
 	if ((!is_server && (argc != 3 || strcmp(argv[0], "client") != 0)) ||
-	    (policy == NULL) != is_unattested)
+	    (w->policy == NULL) != is_unattested)
 		return usage();
-	if (rtls_identity_new(&s.identity) != 0)
-		return 1;
-	if ((attester && set_up_attester(&s, attester) < 0) ||
-	    (policy && set_up_policy(&s, policy, collateral) < 0))
-		return 1;
-	fd = open_socket(is_server ? NULL : argv[1], argv[argc - 1]);
+	w->host = is_server ? NULL : argv[1];
+	w->port = argv[argc - 1];
+	return 0;
+}
+
+static int work(struct setup *s, const struct words *w)
+{
+	int fd, r;
+
+	if (rtls_identity_new(&s->identity) != 0)
+		return complain("key", "out of memory");
+	if ((w->attester && set_up_attester(s, w->attester) < 0) ||
+	    (w->policy && set_up_policy(s, w->policy, w->collateral) < 0))
+		return -1;
+	fd = open_socket(w->host, w->port);
 	if (fd < 0)
-		return 1;
-	if (!is_server)
-		return run_at(&s, fd, RTLS_CLIENT) == 0 ? 0 : 1;
+		return -1;
+	if (w->host)
+		return run_at(s, fd, RTLS_CLIENT);
 	fprintf(stderr, "rats-echo: listening\n");
 	for (;;) { /* one peer after the other; what is wrong with one is told and not the end */
 		r = accept(fd, NULL, NULL);
 		if (r >= 0)
-			(void)run_at(&s, r, RTLS_SERVER);
+			(void)run_at(s, r, RTLS_SERVER);
 	}
+}
+
+int main(int argc, char **argv)
+{
+	struct words w = { 0 };
+	struct setup s = { 0 };
+	int r;
+
+	r = parse(argc, argv, &w);
+	if (r != 0)
+		return r;
+	r = work(&s, &w);
+	rtls_collateral_free(s.collateral);
+	rtls_policy_free(s.policy);
+	rtls_identity_free(s.identity);
+	return r == 0 ? 0 : 1;
 }

@@ -42,9 +42,11 @@ int chan_loop_new(struct event_base *base, const struct control_hello *own, stru
 	TAILQ_INIT(&l->live);
 	TAILQ_INIT(&l->dead);
 	l->rxbuf = malloc(RX_HEADROOM + CHAN_RX_BUF);
+	l->evidence_out = malloc(FRAME_HEAD + FRAME_MAX);
 	l->tick = event_new(base, -1, EV_PERSIST, on_tick, l);
 	l->reaper = event_new(base, -1, 0, on_reap, l);
-	if (!l->rxbuf || !l->tick || !l->reaper || event_add(l->tick, &second) < 0) {
+	if (!l->rxbuf || !l->evidence_out || !l->tick || !l->reaper ||
+	    event_add(l->tick, &second) < 0) {
 		chan_loop_free(l);
 		return err_new(-ENOMEM);
 	}
@@ -61,6 +63,7 @@ void chan_loop_free(struct chan_loop *l)
 	if (l->reaper)
 		event_free(l->reaper);
 	free(l->rxbuf);
+	free(l->evidence_out);
 	free(l->sealed_in);
 	free(l->sealed_out);
 	free(l);

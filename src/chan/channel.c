@@ -165,10 +165,12 @@ void chan_reap(struct chan_loop *l)
 
 void chan_say_hello(struct chan *c)
 {
+	struct control_hello h = c->loop->own;
 	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
 	size_t n;
 
-	if (control_put_hello(&c->loop->own, buf, sizeof(buf), &n) != 0) {
+	h.lane = c->dialled ? c->cfg.lane : 0;
+	if (control_put_hello(&h, buf, sizeof(buf), &n) != 0) {
 		chan_close(c, CHAN_R_MEMORY);
 		return;
 	}

@@ -89,6 +89,7 @@ enum chan_reason {
 	CHAN_R_HELLO_AGAIN,    /* HELLO twice, or after packets */
 	CHAN_R_ROLE,	       /* an agent on the gateways' port or the reverse */
 	CHAN_R_SELF,	       /* this very process */
+	CHAN_R_LANE,	       /* a lane of nobody, a listener's, or one that is not packets */
 	CHAN_R_PREFIX_TAKEN,   /* somebody else owns the prefix */
 	CHAN_R_PREFIX_MISSING, /* an agent without any prefix */
 	CHAN_R_SOURCE,	       /* a packet from an address that the peer does not own */
@@ -179,6 +180,7 @@ struct chan_config {
 	bool plain;  /* tcp:// by local configuration: the only way to OPEN without a verdict */
 	bool compat; /* v0: say nothing first, and take a silent peer for a v0 one */
 	const struct chan_trust *trust; /* borrowed for ever; unless plain */
+	uint8_t lane; /* what our HELLO says when we dial; the peer's is chan_peer()->lane */
 };
 
 /* own: what HELLO says; copied. base: borrowed. 0 or -errno. */

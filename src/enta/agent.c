@@ -146,7 +146,8 @@ static void pump_out(struct agent *a)
 	ssize_t n;
 
 	while (used + GSO_HEAD + TUN_PACKET_MAX <= OUT_BUF) {
-		n = tun_read(a->tun, a->out + used + FRAME_HEAD + 1, TUN_VNET_HDR + TUN_PACKET_MAX);
+		n = tun_read(tun_queue(a->tun, 0), a->out + used + FRAME_HEAD + 1,
+			     TUN_VNET_HDR + TUN_PACKET_MAX);
 		if (n < 0) {
 			fail(a, (int)n);
 			return;
@@ -179,7 +180,7 @@ static int refuse(struct agent *a, size_t n)
 		return 0;
 	a->refused++;
 	iov.iov_len = TUN_VNET_HDR + len;
-	return tun_write(a->tun, &iov, 1);
+	return tun_write(tun_queue(a->tun, 0), &iov, 1);
 }
 
 static void pump_refusals(struct agent *a)
@@ -188,7 +189,7 @@ static void pump_refusals(struct agent *a)
 	int r = 0;
 
 	for (int i = 0; i < REFUSALS && r >= 0; i++) {
-		n = tun_read(a->tun, a->out + 1, TUN_VNET_HDR + TUN_PACKET_MAX);
+		n = tun_read(tun_queue(a->tun, 0), a->out + 1, TUN_VNET_HDR + TUN_PACKET_MAX);
 		if (n == 0)
 			return;
 		r = n < 0 ? (int)n : refuse(a, (size_t)n);
@@ -280,9 +281,9 @@ static enum chan_reason on_packet(void *owner, struct chan *c, const struct chan
 		gso_put(&p->gso, (uint8_t *)(uintptr_t)p->packet.p - GSO_HDR);
 		iov[0] = (struct iovec){ (void *)(uintptr_t)(p->packet.p - GSO_HDR),
 					 p->packet.n + GSO_HDR };
-		r = tun_write(a->tun, iov, 1);
+		r = tun_write(tun_queue(a->tun, 0), iov, 1);
 	} else {
-		r = tun_write(a->tun, iov, 2);
+		r = tun_write(tun_queue(a->tun, 0), iov, 2);
 	}
 	if (r > 0)
 		a->drops_tun++;
@@ -382,8 +383,8 @@ static int set_up(struct agent *a)
 	if (r < 0)
 		return err_pass(r);
 	a->out = malloc(OUT_BUF);
-	a->tun_readable =
-		event_new(a->base, tun_fd(a->tun), EV_READ | EV_PERSIST, on_tun_readable, a);
+	a->tun_readable = event_new(a->base, tun_queue_fd(tun_queue(a->tun, 0)),
+				    EV_READ | EV_PERSIST, on_tun_readable, a);
 	a->wait_over = event_new(a->base, -1, 0, on_wait_over, a);
 	if (!a->out || !a->tun_readable || !a->wait_over)
 		return err_new(-ENOMEM);

@@ -148,7 +148,11 @@ static int run(const struct enta_options *o, struct capture *c)
 	if (r < 0)
 		return say_failed("look for a guard", r, capture_message(c));
 	keep_guard = keep_guard || o->keep_guard;
-	r = tun_new(o->tun_name, TUN_OFFLOAD_CSUM | TUN_OFFLOAD_TSO | TUN_OFFLOAD_USO, &tun);
+	r = tun_new(o->tun_name, TUN_OFFLOAD_CSUM | TUN_OFFLOAD_TSO | TUN_OFFLOAD_USO, 1, &tun);
+	if (r > 0)
+		return say_failed("tell the kernel which queue is for whom, which takes CAP_BPF or "
+				  "CAP_SYS_ADMIN; or use one worker",
+				  -EPERM, o->tun_name);
 	if (r < 0)
 		return say_failed("make the TUN device", r, o->tun_name);
 	r = capture_start(c, tun);

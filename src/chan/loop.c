@@ -69,6 +69,11 @@ void chan_loop_free(struct chan_loop *l)
 	free(l);
 }
 
+void chan_loop_share_budget(struct chan_loop *l, size_t n)
+{
+	l->budget.max = CHAN_TXQ_BUDGET / n;
+}
+
 struct event_base *chan_loop_base(const struct chan_loop *l)
 {
 	return l->base;

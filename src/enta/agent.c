@@ -440,7 +440,10 @@ void agent_reload(struct agent *a)
 
 void agent_print(const struct agent *a)
 {
-	chan_loop_print(a->loop);
+	struct chan_totals sum = { 0 };
+
+	chan_loop_print(a->loop, &sum);
+	chan_print_totals(&sum);
 	log_info("counter-tun",
 		 "name=%s link=%s packets_out=%llu packets_in=%llu drop_form=%llu drop_source=%llu "
 		 "drop_tun=%llu refused=%llu",

@@ -81,6 +81,39 @@ def test_peers_are_spread_and_reach_each_other_in_order(gate):
     assert program.alive()
 
 
+def test_one_worker_sends_to_many_of_another(gate):
+    """In turns, so that what goes over to another worker is for another peer each time."""
+    host, _ = gate
+    peers = [join(host, [f"10.50.{i}.1/32"]) for i in range(4 * WORKERS)]
+    for i, p in enumerate(peers[1:], 1):
+        reach(peers[0], "10.50.0.1", p, f"10.50.{i}.1")
+    for p in peers:
+        p.packets.clear()
+    for n in range(1, 200):
+        peers[0].send(b"".join(datagram("10.50.0.1", f"10.50.{i}.1", n)
+                               for i in range(1, len(peers))))
+    for i, p in enumerate(peers[1:], 1):
+        p.wait(lambda p=p: 199 in numbers(p), 10, "the last packet")
+        assert [n for n in numbers(p) if n] == list(range(1, 200))
+        assert all(x[19] == 1 and x[18] == i for x in p.packets), "somebody else's"
+
+
+def test_of_those_who_claim_a_prefix_at_once_one_has_it(gate):
+    host, program = gate
+    for n in range(150):
+        socks = [host.connect("10.77.1.2", 6980) for _ in range(WORKERS)]
+        hellos = [e.hello(e.AGENT, [f"10.51.{n}.1/32"]) for _ in socks]
+        peers = [e.Peer(s) for s in socks]
+        for p, h in zip(peers, hellos):
+            p.send(h)
+        netns.wait_until(lambda p=peers: sum(x.closed.is_set() for x in p) == WORKERS - 1, 5,
+                         "all but one are refused")
+        assert all(x.closed.is_set() == bool(x.error) for x in peers)
+        for p in peers:
+            p.close()
+    assert program.alive()
+
+
 def test_a_prefix_has_one_owner_whatever_worker_it_comes_to(gate):
     host, program = gate
     first = join(host, ["10.50.0.1/32"])

@@ -41,10 +41,13 @@ int chan_loop_new(struct event_base *base, const struct control_hello *own, stru
 	l->budget.max = CHAN_TXQ_BUDGET;
 	TAILQ_INIT(&l->live);
 	TAILQ_INIT(&l->dead);
+	TAILQ_INIT(&l->waiting);
+	TAILQ_INIT(&l->doors);
 	l->rxbuf = malloc(RX_HEADROOM + CHAN_RX_BUF);
 	l->tick = event_new(base, -1, EV_PERSIST, on_tick, l);
 	l->reaper = event_new(base, -1, 0, on_reap, l);
-	if (!l->rxbuf || !l->tick || !l->reaper || event_add(l->tick, &second) < 0) {
+	l->turn = event_new(base, -1, 0, door_on_turn, l);
+	if (!l->rxbuf || !l->tick || !l->reaper || !l->turn || event_add(l->tick, &second) < 0) {
 		chan_loop_free(l);
 		return err_new(-ENOMEM);
 	}
@@ -60,6 +63,8 @@ void chan_loop_free(struct chan_loop *l)
 		event_free(l->tick);
 	if (l->reaper)
 		event_free(l->reaper);
+	if (l->turn)
+		event_free(l->turn);
 	free(l->rxbuf);
 	free(l->sealed_in);
 	free(l->sealed_out);

@@ -11,32 +11,6 @@
 #include "base/err.h"
 #include "io/stream.h"
 
-/* Accepts until there is nobody left, but leaves the loop a chance in between. */
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	enum { ACCEPTS = 64 };
-	struct listener *ls = arg;
-	struct addr peer;
-	struct chan *c;
-	uint16_t port;
-	int r, peer_fd;
-
-	(void)what;
-	for (int i = 0; i < ACCEPTS; i++) {
-		r = stream_accept(fd, &peer_fd, &peer, &port);
-		if (r == STREAM_E_AGAIN)
-			return;
-		if (r == -EMFILE || r == -ENFILE) /* make room, or this event never ends */
-			chan_loop_evict_stranger(ls->g->loop);
-		if (r < 0)
-			return;
-		if (chan_loop_strangers(ls->g->loop) >= GATEWAY_STRANGERS_MAX)
-			chan_loop_evict_stranger(ls->g->loop);
-		if (chan_accept_take_fd(ls->g->loop, &ls->chan, peer_fd, &peer, port, &c) < 0)
-			return;
-	}
-}
-
 static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
 	struct gateway *g = arg;
@@ -56,30 +30,28 @@ static struct chan_config chan_config(struct gateway *g, enum control_role expec
 				     .trust = plain ? NULL : security_trust(g->security, expect) };
 }
 
-static int add_listener(struct gateway *g, const struct endpoint *e, enum control_role expect,
-			const struct stream_options *o, const char **out_wrong)
+static int add_door(struct gateway *g, const struct endpoint *e, enum control_role expect,
+		    const struct stream_options *o, const char **out_wrong)
 {
 	static char wrong[ENDPOINT_TEXT_MAX + 80];
-	struct listener *ls = &g->listeners[g->n_listeners];
+	const struct chan_config cfg = chan_config(g, expect, e->plain);
 	char text[ENDPOINT_TEXT_MAX];
 	struct addr on = { 0 };
-	int r;
+	int r, fd;
 
 	if (e->host[0] && !addr_parse(e->host, &on))
 		return err_new(-EINVAL);
-	*ls = (struct listener){ .g = g, .fd = -1 };
-	ls->chan = chan_config(g, expect, e->plain);
-	r = stream_listen(&on, e->port, o, &ls->fd);
+	r = stream_listen(&on, e->port, o, &fd);
 	if (r < 0) {
 		snprintf(wrong, sizeof(wrong), "cannot listen on %s: %s", endpoint_format(e, text),
 			 err_text(r));
 		*out_wrong = wrong;
 		return err_pass(r);
 	}
-	g->n_listeners++;
-	ls->event = event_new(g->base, ls->fd, EV_READ | EV_PERSIST, on_accept, ls);
-	if (!ls->event || event_add(ls->event, NULL) < 0)
-		return err_new(-ENOMEM);
+	r = door_new_take_fd(g->loop, &cfg, fd, &g->doors[g->n_doors]);
+	if (r < 0)
+		return err_pass(r);
+	g->n_doors++;
 	log_info("listening", "on=%s for=%s transport=%s", endpoint_format(e, text),
 		 expect == CONTROL_ROLE_AGENT ? "agents" : "gateways",
 		 e->plain ? "tcp-plaintext" : "rats-tls");
@@ -135,11 +107,11 @@ static int set_up(struct gateway *g, const struct gateway_config *cfg, const cha
 	if (!g->expire || event_add(g->expire, &second) < 0)
 		return err_new(-ENOMEM);
 	for (size_t i = 0; i < cfg->n_listen_agents && r == 0; i++)
-		r = add_listener(g, &cfg->listen_agents[i], CONTROL_ROLE_AGENT, &cfg->stream,
-				 out_wrong);
+		r = add_door(g, &cfg->listen_agents[i], CONTROL_ROLE_AGENT, &cfg->stream,
+			     out_wrong);
 	for (size_t i = 0; i < cfg->n_listen_gateways && r == 0; i++)
-		r = add_listener(g, &cfg->listen_gateways[i], CONTROL_ROLE_GATEWAY, &cfg->stream,
-				 out_wrong);
+		r = add_door(g, &cfg->listen_gateways[i], CONTROL_ROLE_GATEWAY, &cfg->stream,
+			     out_wrong);
 	for (size_t i = 0; i < cfg->n_connect && r == 0; i++)
 		r = add_link(g, &cfg->connect[i], &cfg->stream);
 	return r;
@@ -165,21 +137,18 @@ int gateway_new(struct event_base *base, const struct gateway_config *cfg, struc
 	return 0;
 }
 
-static void close_listeners(struct gateway *g)
+static void close_doors(struct gateway *g)
 {
-	for (size_t i = 0; i < g->n_listeners; i++) {
-		if (g->listeners[i].event)
-			event_free(g->listeners[i].event);
-		stream_close(g->listeners[i].fd, 0);
-	}
-	g->n_listeners = 0;
+	for (size_t i = 0; i < g->n_doors; i++)
+		door_free(g->doors[i]);
+	g->n_doors = 0;
 }
 
 void gateway_free(struct gateway *g)
 {
 	if (!g)
 		return;
-	close_listeners(g);
+	close_doors(g);
 	for (size_t i = 0; i < g->n_links; i++)
 		link_free(g->links[i]);
 	if (g->expire)
@@ -217,7 +186,7 @@ void gateway_stop(struct gateway *g)
 	if (g->stopping)
 		return;
 	g->stopping = true;
-	close_listeners(g);
+	close_doors(g);
 	for (size_t i = 0; i < g->n_links; i++)
 		link_stop(g->links[i]);
 	if (chan_loop_count(g->loop) == 0) {

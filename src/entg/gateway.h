@@ -13,8 +13,7 @@
 enum {
 	GATEWAY_AGENTS_MAX = 1024,
 	GATEWAY_NEIGHBOURS_MAX = 64,
-	GATEWAY_STRANGERS_MAX = 256, /* connected, not introduced: the oldest gives way */
-	GATEWAY_LISTEN_MAX = 4,	     /* addresses per kind of peer */
+	GATEWAY_LISTEN_MAX = 4, /* addresses per kind of peer */
 };
 
 struct gateway;

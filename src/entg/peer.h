@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/log.h"
 #include "chan/channel.h"
+#include "chan/door.h"
 #include "chan/link.h"
 #include "entg/gateway.h"
 #include "route/table.h"
@@ -37,13 +38,6 @@ struct run {
 	struct iovec iov[16];
 };
 
-struct listener {
-	struct gateway *g;
-	struct event *event;
-	int fd;
-	struct chan_config chan;
-};
-
 struct gateway {
 	struct event_base *base;
 	struct security *security; /* NULL: every hop is tcp:// */
@@ -52,8 +46,8 @@ struct gateway {
 	bool compat, stopping;
 	struct peer_list peers;
 	size_t n_agents, n_neighbours;
-	size_t n_listeners, n_links;
-	struct listener listeners[2 * GATEWAY_LISTEN_MAX];
+	size_t n_doors, n_links;
+	struct door *doors[2 * GATEWAY_LISTEN_MAX];
 	struct link *links[GATEWAY_NEIGHBOURS_MAX];
 	struct event *expire; /* lingering routes, once a second */
 	uint64_t generation;  /* of the table: counts its changes */

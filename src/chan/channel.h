@@ -187,8 +187,8 @@ struct chan_config {
 MUST_USE int chan_loop_new(struct event_base *base, const struct control_hello *own,
 			   struct chan_loop **out);
 void chan_loop_free(struct chan_loop *l); /* every channel must be gone */
-/* One of n loops of this process: it may queue that part of CHAN_TXQ_BUDGET. */
-void chan_loop_share_budget(struct chan_loop *l, size_t n);
+/* One of n loops of this process: its part of CHAN_TXQ_BUDGET and DOOR_STRANGERS_MAX. */
+void chan_loop_share_limits(struct chan_loop *l, size_t n);
 struct event_base *chan_loop_base(const struct chan_loop *l);
 const struct control_hello *chan_loop_own(const struct chan_loop *l);
 void chan_loop_set_features(struct chan_loop *l, uint32_t features); /* for HELLOs from now on */

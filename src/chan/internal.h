@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "chan/channel.h"
 #include "chan/rx.h"
+#include "chan/share.h"
 
 TAILQ_HEAD(chan_list, chan);
+TAILQ_HEAD(door_list, door);
 
 struct chan_loop {
 	struct event_base *base;
@@ -18,7 +20,13 @@ struct chan_loop {
 	struct event *reaper; /* frees what was closed, outside of everybody's callbacks */
 	struct control_hello own;
 	struct chan_list live, dead;
-	size_t n_live, n_strangers;
+	size_t n_live, n_strangers, strangers_max;
+	/* door.c: strangers that have something to say, in the order of their arrival. */
+	struct chan_list waiting;
+	struct door_list doors;
+	struct event *turn; /* of the first of them */
+	struct share share;
+	uint64_t n_arrivals;
 	struct queue_budget budget;
 	struct log_limit stranger_log, peer_log;
 	uint8_t *rxbuf; /* RX_HEADROOM, then CHAN_RX_BUF bytes */
@@ -32,12 +40,14 @@ struct chan_loop {
 struct chan {
 	struct chan_loop *loop;
 	struct chan_config cfg;
-	TAILQ_ENTRY(chan) link;
+	TAILQ_ENTRY(chan) link, waiting;
 	enum chan_state state;
 	enum chan_protocol protocol;
 	enum chan_reason why; /* it was closed */
 	bool dialled;	      /* by us */
 	bool was_open;
+	bool waits; /* to be heard, since waits_ms */
+	uint64_t arrival, waits_ms;
 	int fd;
 	struct endpoint remote;
 	struct event *ev_read, *ev_write;
@@ -74,6 +84,13 @@ void chan_flush_soon(struct chan *c); /* when the socket takes more */
 /* Encrypted bytes: what the socket does not take becomes `pending`. False: the channel is closed.
  */
 bool chan_send_sealed(struct chan *c, const uint8_t *bytes, size_t n);
+
+/* door.c */
+void stranger_waits(struct chan *c); /* it is readable, and is heard when its turn comes */
+void stranger_leaves(struct chan *c);
+void door_on_turn(evutil_socket_t fd, short what, void *loop);
+/* channel.c: reads what has come from a stranger, and goes on listening to it. */
+void chan_hear(struct chan *c);
 
 /* tls.c: a channel's TLS session. */
 MUST_USE int tls_start(struct chan *c); /* 0 or -errno */

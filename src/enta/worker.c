@@ -267,7 +267,7 @@ static int set_up(struct worker *w)
 		r = chan_loop_new(w->cfg.base, w->cfg.own, &w->loop);
 	if (r < 0)
 		return err_pass(r);
-	chan_loop_share_budget(w->loop, agent->n_workers);
+	chan_loop_share_limits(w->loop, agent->n_workers);
 	if (w->cfg.lane == 0)
 		start_waiting(w);
 	r = link_new(w->loop, &cfg, agent->endpoints, agent->n_endpoints, &agent->stream, &w->link);

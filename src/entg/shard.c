@@ -226,7 +226,7 @@ static int set_up(struct shard *s, const struct control_hello *own)
 		r = set_up_handover(s);
 	if (r < 0)
 		return err_pass(r);
-	chan_loop_share_budget(s->loop, s->g->cfg->n_workers);
+	chan_loop_share_limits(s->loop, s->g->cfg->n_workers);
 	s->expire = event_new(s->base, -1, EV_PERSIST, on_expire, s);
 	if (!s->expire || event_add(s->expire, &second) < 0)
 		return err_new(-ENOMEM);

@@ -2,7 +2,9 @@
  * The hot path of the agent; see pump.h.
  *
  * Out: the kernel writes its packets one by one, unsegmented and unchecksummed, into one buffer,
- * each with room for a frame head before it; together they leave in one call.
+ * each with room for a frame head before it; together they leave in one call. Once the link is
+ * blocked the device is read all the same, into queues of flows (fair.h): its own queue is one for
+ * all, and a small packet would wait there behind megabytes.
  *
  * In: a frame's packet goes to the TUN device from where it lies in the receive buffer; the offload
  * fields of PACKET_GSO are already the header that the device wants.
@@ -13,16 +15,21 @@
 #include "enta/pump.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
 #include "base/err.h"
 #include "enta/agent.h"
+#include "enta/fair.h"
 #include "io/tun.h"
 
 enum {
 	OUT_BUF = 256 * 1024, /* bytes of one batch: what stays in the cache until it is sent */
 	OUT_IOV = 64,
+	FAIR_BATCH = 128 * 1024, /* bytes: less, since what the socket does not take is no longer
+				    fair */
+	FAIR_TURN = 4,		 /* batches; then it is somebody else's turn */
 	SEGMENT_BUF = FRAME_HEAD + TUN_PACKET_MAX,
 	REFUSALS = 64, /* ICMP answers in one turn of the loop */
 };
@@ -33,6 +40,8 @@ struct pump {
 	struct chan *to; /* during pump_out() */
 	struct iovec iov[OUT_IOV];
 	int n_iov;
+	struct fair *fair; /* what waits for `to` */
+	bool waits;	   /* what is read now does */
 	struct pump_stats stats;
 	uint8_t *out;	  /* OUT_BUF bytes */
 	uint8_t *segment; /* SEGMENT_BUF bytes */
@@ -66,6 +75,22 @@ static void append(struct pump *p, const uint8_t *frame, size_t n)
 	p->iov[p->n_iov++] = (struct iovec){ (void *)(uintptr_t)frame, n };
 }
 
+/* For fairness only: who makes two flows of the same hash shares a turn with himself. */
+static uint32_t flow_of(struct span packet, const struct ip_info *info)
+{
+	const bool has_ports = (info->protocol == IPPROTO_TCP || info->protocol == IPPROTO_UDP) &&
+			       packet.n >= info->l4_offset + 4U;
+	const struct span parts[] = { SPAN(info->src.bytes, sizeof(info->src.bytes)),
+				      SPAN(info->dst.bytes, sizeof(info->dst.bytes)),
+				      SPAN(packet.p + info->l4_offset, has_ports ? 4 : 0) };
+	uint32_t h = 2166136261U ^ info->protocol; /* FNV-1a */
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		for (size_t k = 0; k < parts[i].n; k++)
+			h = (h ^ parts[i].p[k]) * 16777619U;
+	return h ^ h >> 16;
+}
+
 /* A packet that was in the device's queue when its offloads were turned off. */
 static void send_segments(struct pump *p, struct span packet, const struct gso *g,
 			  const struct ip_info *info)
@@ -79,7 +104,11 @@ static void send_segments(struct pump *p, struct span packet, const struct gso *
 		struct iovec iov = { p->segment, FRAME_HEAD + n };
 
 		frame_put_head(p->segment, n);
-		chan_send(p->to, &iov, 1);
+		if (p->waits)
+			p->stats.drops_queue += fair_push_copy(p->fair, flow_of(packet, info),
+							       p->segment, iov.iov_len);
+		else
+			chan_send(p->to, &iov, 1);
 	}
 }
 
@@ -91,8 +120,8 @@ static size_t take_out(struct pump *p, uint8_t *slot, size_t n)
 {
 	uint32_t features = chan_features(p->to);
 	struct span body = SPAN(slot + FRAME_HEAD, n + 1), packet;
-	uint8_t *head = slot;
 	struct ip_info info;
+	size_t skip = 0;
 	struct gso g;
 
 	slot[FRAME_HEAD] = FRAME_PACKET_GSO;
@@ -105,19 +134,62 @@ static size_t take_out(struct pump *p, uint8_t *slot, size_t n)
 		return 0;
 	}
 	p->stats.packets_out++;
-	if (features & CONTROL_FEATURE_GSO && gso_fits_features(&g, features)) {
-		frame_put_head(head, body.n);
-		append(p, head, FRAME_HEAD + body.n);
-		return GSO_HEAD + packet.n;
+	p->stats.waited += p->waits;
+	if (!(features & CONTROL_FEATURE_GSO && gso_fits_features(&g, features))) {
+		if (!gso_is_plain(&g)) {
+			send_segments(p, packet, &g, &info);
+			return 0;
+		}
+		skip = GSO_HEAD - FRAME_HEAD; /* over the header that the gateway does not know */
 	}
-	if (!gso_is_plain(&g)) {
-		send_segments(p, packet, &g, &info);
-		return 0;
+	frame_put_head(slot + skip, n + 1 - skip);
+	if (p->waits)
+		p->stats.drops_queue +=
+			fair_push(p->fair, flow_of(packet, &info), skip, FRAME_HEAD + n + 1 - skip);
+	else
+		append(p, slot + skip, FRAME_HEAD + n + 1 - skip);
+	return FRAME_HEAD + n + 1;
+}
+
+/* Reads into the queues: not more at once than without, for the socket may take some meanwhile. */
+static int read_waiting(struct pump *p)
+{
+	uint8_t *room;
+	ssize_t n = 1;
+
+	for (size_t used = 0; n > 0 && used < OUT_BUF; used += (size_t)n) {
+		room = fair_room(p->fair);
+		if (!room)
+			return 0; /* it stays in the device */
+		n = tun_read(p->queue, room + FRAME_HEAD + 1, TUN_VNET_HDR + TUN_PACKET_MAX);
+		if (n < 0)
+			return (int)n;
+		if (n > 0)
+			(void)take_out(p, room, (size_t)n);
 	}
-	head = slot + GSO_HEAD - FRAME_HEAD; /* over the header that the gateway does not know */
-	frame_put_head(head, packet.n);
-	append(p, head, FRAME_HEAD + packet.n);
-	return GSO_HEAD + packet.n;
+	return 0;
+}
+
+/* Before each batch the device is read: there may be a packet that goes first. */
+static int pump_waiting(struct pump *p)
+{
+	int r;
+
+	for (int i = 0; i < FAIR_TURN; i++) {
+		p->waits = true;
+		r = read_waiting(p);
+		p->waits = false;
+		if (r < 0)
+			return r;
+		if (chan_is_blocked(p->to))
+			return 0;
+		p->n_iov = fair_next(p->fair, p->iov, OUT_IOV, FAIR_BATCH);
+		flush_out(p);
+		fair_taken(p->fair);
+		if (fair_count(p->fair) == 0 || chan_is_blocked(p->to))
+			return 0;
+	}
+	return PUMP_E_MORE;
 }
 
 int pump_out(struct pump *p, struct chan *to)
@@ -126,6 +198,8 @@ int pump_out(struct pump *p, struct chan *to)
 	ssize_t n = 1;
 
 	p->to = to;
+	if (fair_count(p->fair) > 0 || chan_is_blocked(to))
+		return pump_waiting(p);
 	while (n > 0 && used + GSO_HEAD + TUN_PACKET_MAX <= OUT_BUF) {
 		n = tun_read(p->queue, p->out + used + FRAME_HEAD + 1,
 			     TUN_VNET_HDR + TUN_PACKET_MAX);
@@ -134,6 +208,11 @@ int pump_out(struct pump *p, struct chan *to)
 	}
 	flush_out(p);
 	return n < 0 ? (int)n : 0;
+}
+
+void pump_clear(struct pump *p)
+{
+	fair_clear(p->fair);
 }
 
 /* Answers one packet that cannot be delivered, as the router that this agent is. */
@@ -209,7 +288,7 @@ int pump_new(const struct agent_config *agent, struct tun_queue *queue, struct p
 	p->queue = queue;
 	p->out = malloc(OUT_BUF);
 	p->segment = malloc(SEGMENT_BUF);
-	if (!p->out || !p->segment) {
+	if (!p->out || !p->segment || fair_new(GSO_HEAD + TUN_PACKET_MAX, FAIR_MAX, &p->fair) < 0) {
 		pump_free(p);
 		return err_new(-ENOMEM);
 	}
@@ -221,6 +300,7 @@ void pump_free(struct pump *p)
 {
 	if (!p)
 		return;
+	fair_free(p->fair);
 	free(p->segment);
 	free(p->out);
 	free(p);

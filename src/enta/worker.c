@@ -43,18 +43,21 @@ static void fail(struct worker *w, int r)
 	w->cfg.owner->failed(w->cfg.ctx, w->cfg.lane);
 }
 
-static void on_tun_readable(evutil_socket_t fd, short what, void *arg)
+static void pump(struct worker *w)
 {
-	struct worker *w = arg;
-	int r;
+	int r = w->gateway ? pump_out(w->pump, w->gateway) : pump_refuse(w->pump);
 
-	(void)fd;
-	(void)what;
-	r = w->gateway ? pump_out(w->pump, w->gateway) : pump_refuse(w->pump);
 	if (r < 0)
 		fail(w, r);
-	else if (w->gateway && chan_is_blocked(w->gateway))
-		event_del(w->tun_readable); /* until `writable` */
+	else if (r == PUMP_E_MORE)
+		event_active(w->tun_readable, EV_READ, 0);
+}
+
+static void on_tun_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	pump(arg);
 }
 
 static void on_wait_over(evutil_socket_t fd, short what, void *arg)
@@ -78,6 +81,7 @@ static void start_waiting(struct worker *w)
 	int r;
 
 	w->gateway = NULL;
+	pump_clear(w->pump);
 	event_del(w->tun_readable);
 	if (w->cfg.lane == 0) {
 		event_add(w->wait_over, &wait);
@@ -208,7 +212,7 @@ static void on_writable(void *owner, struct chan *c)
 	struct worker *w = owner;
 
 	if (c == w->gateway)
-		event_add(w->tun_readable, NULL);
+		pump(w);
 }
 
 static void on_closed(void *owner, struct chan *c, enum chan_reason why)
@@ -338,15 +342,16 @@ void worker_print(const struct worker *w, struct chan_totals *sum)
 
 	chan_loop_print(w->loop, sum);
 	log_info("counter-tun",
-		 "name=%s queue=%u link=%s packets_out=%llu packets_in=%llu drop_form=%llu "
-		 "drop_source=%llu drop_tun=%llu refused=%llu",
+		 "name=%s queue=%u link=%s packets_out=%llu waited=%llu packets_in=%llu "
+		 "drop_form=%llu drop_source=%llu drop_queue=%llu drop_tun=%llu refused=%llu",
 		 tun_name(w->cfg.tun), w->cfg.lane,
 		 w->gateway	    ? "up"
 		 : w->refusing	    ? "refusing"
 		 : w->cfg.lane == 0 ? "waiting"
 				    : "down",
-		 (unsigned long long)s->packets_out, (unsigned long long)s->packets_in,
-		 (unsigned long long)s->drops_form, (unsigned long long)s->drops_source,
+		 (unsigned long long)s->packets_out, (unsigned long long)s->waited,
+		 (unsigned long long)s->packets_in, (unsigned long long)s->drops_form,
+		 (unsigned long long)s->drops_source, (unsigned long long)s->drops_queue,
 		 (unsigned long long)s->drops_tun, (unsigned long long)s->refused);
 }
 

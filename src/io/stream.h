@@ -16,7 +16,12 @@ enum {
 	STREAM_E_EOF,	    /* the peer has closed its side */
 };
 
-enum { STREAM_DEAD_MS = 14000 /* unanswered data for so long: the kernel gives the peer up */ };
+enum {
+	STREAM_DEAD_MS = 14000, /* unanswered data for so long: the kernel gives the peer up */
+	STREAM_UNSENT_MAX = 256 * 1024, /* bytes in a socket that TCP has not sent yet, about */
+	STREAM_NEAR_US = 250,		/* round trip of a peer that is near: in the same rack */
+	STREAM_NEAR_BUF = 512 * 1024,	/* bytes its window may have: 16 Gbit/s at STREAM_NEAR_US */
+};
 
 /* What an operator may choose for the hops' sockets. */
 struct stream_options {

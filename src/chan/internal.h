@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "chan/channel.h"
+#include "chan/polling.h"
 #include "chan/rx.h"
 #include "chan/share.h"
 
@@ -33,6 +34,7 @@ struct chan_loop {
 	/* Made for the first rats-tls channel: CHAN_SEAL_BUF bytes each, as received and to send.
 	 */
 	uint8_t *sealed_in, *sealed_out;
+	struct polling polling;
 	uint64_t n_packets; /* moved by any channel, either way: traffic is going on */
 };
 

@@ -195,7 +195,8 @@ void chan_loop_set_features(struct chan_loop *l, uint32_t features); /* for HELL
 /*
  * Runs the event loop until it is told to end. After a packet it looks for the next one for poll_us
  * microseconds, giving way to every other process, before it sleeps: waking a sleeping processor
- * costs more than all the work on a small packet. An idle loop sleeps.
+ * costs more than all the work on a small packet. An idle loop sleeps, and so does one that mostly
+ * looks in vain (polling.h).
  */
 void chan_loop_run(struct chan_loop *l, unsigned poll_us);
 /* Closes every channel: open ones get GOAWAY and CHAN_DRAIN_MS to take what is queued. */

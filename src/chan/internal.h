@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "chan/channel.h"
+#include "chan/polling.h"
 #include "chan/rx.h"
 #include "chan/share.h"
 
@@ -34,7 +35,8 @@ struct chan_loop {
 	 */
 	uint8_t *sealed_in, *sealed_out;
 	uint8_t *evidence_out; /* FRAME_HEAD + FRAME_MAX bytes */
-	uint64_t n_packets;    /* moved by any channel, either way: traffic is going on */
+	struct polling polling;
+	uint64_t n_packets; /* moved by any channel, either way: traffic is going on */
 };
 
 struct chan {

@@ -101,21 +101,26 @@ static bool is_over(const struct chan_loop *l)
 	return event_base_got_exit(l->base) || event_base_got_break(l->base);
 }
 
-/* Until nothing has moved for poll_us, or the loop ends. */
+/* Until nothing has moved for so long, or the loop ends. */
 static void poll_a_while(struct chan_loop *l, unsigned poll_us)
 {
 	uint64_t seen = l->n_packets, since_us = clock_now_us(), now_us = since_us;
 
+	poll_us = polling_window_us(&l->polling, now_us, poll_us);
+	if (poll_us == 0)
+		return;
 	while (now_us - since_us < poll_us) {
 		sched_yield();
 		if (event_base_loop(l->base, EVLOOP_NONBLOCK) < 0 || is_over(l))
 			return;
 		now_us = clock_now_us();
 		if (l->n_packets != seen) {
+			polling_learn(&l->polling, now_us - since_us, poll_us);
 			seen = l->n_packets;
 			since_us = now_us;
 		}
 	}
+	polling_learn(&l->polling, now_us - since_us, poll_us);
 }
 
 void chan_loop_run(struct chan_loop *l, unsigned poll_us)

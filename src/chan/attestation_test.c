@@ -458,9 +458,42 @@ static void v0_is_judged_by_its_certificate(void **state)
 	}
 }
 
+/* Who dials says which lane this is; who was dialled has none to name. */
+static void the_dialler_names_the_lane(void **state)
+{
+	struct rtls_session_config peer;
+	struct control_hello h = { 0 };
+	struct chan_config cfg;
+	struct fixture f;
+	struct span in, body;
+
+	(void)state;
+	for (int dial = 0; dial < 2; dial++) {
+		fixture_new(&f, dial);
+		cfg = config(&f);
+		cfg.lane = 7;
+		peer = peer_config(&f);
+		connect_both(&f, &cfg, &peer);
+		exchange(&f);
+		if (!dial)
+			say_hello_of_lane(&f, 5);
+		in = SPAN(f.got, f.n_got);
+		assert_int_equal(frame_pop(&in, &body), 0);
+		assert_int_equal(control_parse_hello(body, &h), 0);
+		assert_int_equal(h.lane, dial ? 7 : 0);
+		if (!dial)
+			assert_int_equal(chan_peer(f.c)->lane, 5);
+		else
+			say_hello_of_lane(&f, 7);
+		assert_int_equal(f.closed, dial ? CHAN_R_LANE : CHAN_OK);
+		fixture_end(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_dialler_names_the_lane),
 		cmocka_unit_test(listener_judges_before_it_proves),
 		cmocka_unit_test(dialler_proves_at_once),
 		cmocka_unit_test(unattested_peers_are_accepted_at_once),

@@ -165,10 +165,12 @@ void chan_reap(struct chan_loop *l)
 
 void chan_say_hello(struct chan *c)
 {
+	struct control_hello h = c->loop->own;
 	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
 	size_t n;
 
-	if (control_put_hello(&c->loop->own, buf, sizeof(buf), &n) != 0) {
+	h.lane = c->dialled ? c->cfg.lane : 0;
+	if (control_put_hello(&h, buf, sizeof(buf), &n) != 0) {
 		chan_close(c, CHAN_R_MEMORY);
 		return;
 	}
@@ -317,7 +319,6 @@ static int chan_new_take_fd(struct chan_loop *l, const struct chan_config *cfg, 
 			    const struct addr *peer, uint16_t port, struct chan **out)
 {
 	struct chan *c = calloc(1, sizeof(*c));
-	struct endpoint e = { .port = port };
 	char text[ADDR_TEXT_MAX];
 
 	if (!c) {
@@ -326,8 +327,9 @@ static int chan_new_take_fd(struct chan_loop *l, const struct chan_config *cfg, 
 	}
 	*c = (struct chan){ .loop = l, .cfg = *cfg, .fd = fd, .born_ms = clock_now_ms() };
 	c->heard_ms = c->moved_ms = c->born_ms;
-	snprintf(e.host, sizeof(e.host), "%s", addr_format(peer, text));
-	endpoint_format(&e, c->name);
+	c->remote = (struct endpoint){ .port = port };
+	snprintf(c->remote.host, sizeof(c->remote.host), "%s", addr_format(peer, text));
+	endpoint_format(&c->remote, c->name);
 	queue_init(&c->txq, CHAN_TXQ_MAX, &l->budget);
 	c->ev_read = event_new(l->base, fd, EV_READ | EV_PERSIST, on_event, c);
 	c->ev_write = event_new(l->base, fd, EV_WRITE | EV_PERSIST, on_event, c);
@@ -476,6 +478,16 @@ const struct control_hello *chan_peer(const struct chan *c)
 uint32_t chan_features(const struct chan *c)
 {
 	return c->protocol == CHAN_PROTOCOL_ENG1 ? c->peer.features : 0;
+}
+
+bool chan_is_dialled(const struct chan *c)
+{
+	return c->dialled;
+}
+
+void chan_remote(const struct chan *c, struct endpoint *out)
+{
+	*out = c->remote;
 }
 
 const char *chan_name(const struct chan *c)

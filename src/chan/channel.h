@@ -89,6 +89,7 @@ enum chan_reason {
 	CHAN_R_HELLO_AGAIN,    /* HELLO twice, or after packets */
 	CHAN_R_ROLE,	       /* an agent on the gateways' port or the reverse */
 	CHAN_R_SELF,	       /* this very process */
+	CHAN_R_LANE,	       /* a lane of nobody, a listener's, or one that is not packets */
 	CHAN_R_PREFIX_TAKEN,   /* somebody else owns the prefix */
 	CHAN_R_PREFIX_MISSING, /* an agent without any prefix */
 	CHAN_R_SOURCE,	       /* a packet from an address that the peer does not own */
@@ -179,12 +180,15 @@ struct chan_config {
 	bool plain;  /* tcp:// by local configuration: the only way to OPEN without a verdict */
 	bool compat; /* v0: say nothing first, and take a silent peer for a v0 one */
 	const struct chan_trust *trust; /* borrowed for ever; unless plain */
+	uint8_t lane; /* what our HELLO says when we dial; the peer's is chan_peer()->lane */
 };
 
 /* own: what HELLO says; copied. base: borrowed. 0 or -errno. */
 MUST_USE int chan_loop_new(struct event_base *base, const struct control_hello *own,
 			   struct chan_loop **out);
 void chan_loop_free(struct chan_loop *l); /* every channel must be gone */
+/* One of n loops of this process: it may queue that part of CHAN_TXQ_BUDGET. */
+void chan_loop_share_budget(struct chan_loop *l, size_t n);
 struct event_base *chan_loop_base(const struct chan_loop *l);
 const struct control_hello *chan_loop_own(const struct chan_loop *l);
 void chan_loop_set_features(struct chan_loop *l, uint32_t features); /* for HELLOs from now on */
@@ -229,6 +233,8 @@ enum chan_protocol chan_protocol(const struct chan *c);
 enum control_role chan_role(const struct chan *c);	     /* the peer's (expected) role */
 const struct control_hello *chan_peer(const struct chan *c); /* eng/1: its HELLO; v0: empty */
 uint32_t chan_features(const struct chan *c);		     /* what the peer takes */
+bool chan_is_dialled(const struct chan *c);
+void chan_remote(const struct chan *c, struct endpoint *out); /* its address and port, numeric */
 const char *chan_name(const struct chan *c); /* "192.0.2.1:4711" or with its node name, for logs */
 /* The verdict on the peer's evidence; NULL: it was asked for none. */
 const struct appraisal *chan_appraisal(const struct chan *c);

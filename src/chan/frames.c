@@ -28,6 +28,8 @@ static enum chan_reason on_hello(struct chan *c, struct span body)
 		return CHAN_R_ROLE;
 	if (memcmp(h.node_id, c->loop->own.node_id, sizeof(h.node_id)) == 0)
 		return CHAN_R_SELF;
+	if (c->dialled && h.lane != 0)
+		return CHAN_R_LANE;
 	if (h.role == CONTROL_ROLE_AGENT && h.n_prefixes == 0)
 		return CHAN_R_PREFIX_MISSING;
 	c->peer = h;

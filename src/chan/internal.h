@@ -38,6 +38,7 @@ struct chan {
 	bool dialled;	      /* by us */
 	bool was_open;
 	int fd;
+	struct endpoint remote;
 	struct event *ev_read, *ev_write;
 	struct rx rx;
 	struct queue txq;

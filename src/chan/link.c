@@ -197,6 +197,16 @@ void link_stop(struct link *k)
 		evdns_getaddrinfo_cancel(k->lookup);
 }
 
+void link_restart(struct link *k, const struct endpoint *to)
+{
+	k->stopped = k->told = false;
+	k->endpoints[0] = *to;
+	k->n_endpoints = 1;
+	k->next = 0;
+	k->backoff_ms = LINK_BACKOFF_MIN_MS;
+	schedule(k, 0);
+}
+
 struct chan *link_chan(const struct link *k)
 {
 	return k->chan;

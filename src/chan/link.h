@@ -24,6 +24,9 @@ MUST_USE int link_new(struct chan_loop *l, const struct chan_config *cfg,
 		      const struct stream_options *o, struct link **out);
 void link_free(struct link *k); /* its channel must be closed already */
 
+/* Begins anew after link_stop() and the end of its channel, with this endpoint alone. */
+void link_restart(struct link *k, const struct endpoint *to);
+
 void link_up(struct link *k);
 void link_lost(struct link *k);		      /* schedules the next try */
 void link_stop(struct link *k);		      /* no more tries */

@@ -66,6 +66,11 @@ void chan_loop_free(struct chan_loop *l)
 	free(l);
 }
 
+void chan_loop_share_budget(struct chan_loop *l, size_t n)
+{
+	l->budget.max = CHAN_TXQ_BUDGET / n;
+}
+
 struct event_base *chan_loop_base(const struct chan_loop *l)
 {
 	return l->base;
@@ -224,6 +229,7 @@ const char *chan_reason_word(enum chan_reason r)
 		[CHAN_R_HELLO_AGAIN] = "hello-unexpected",
 		[CHAN_R_ROLE] = "role",
 		[CHAN_R_SELF] = "self",
+		[CHAN_R_LANE] = "lane-unexpected",
 		[CHAN_R_PREFIX_TAKEN] = "prefix-taken",
 		[CHAN_R_PREFIX_MISSING] = "prefix-missing",
 		[CHAN_R_SOURCE] = "source-not-owned",

@@ -553,7 +553,7 @@ static inline size_t put_packet(uint8_t *out, size_t size)
 	return FRAME_HEAD + size;
 }
 
-static inline void say_hello(struct fixture *f)
+static inline void say_hello_of_lane(struct fixture *f, uint8_t lane)
 {
 	struct control_hello h = own;
 	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
@@ -561,10 +561,16 @@ static inline void say_hello(struct fixture *f)
 
 	h.role = CONTROL_ROLE_AGENT;
 	h.node_id[0] = 2;
+	h.lane = lane;
 	h.n_prefixes = 1;
 	assert_true(prefix_parse("192.168.0.1/32", false, &h.prefixes[0]));
 	assert_int_equal(control_put_hello(&h, buf, sizeof(buf), &n), 0);
 	say(f, buf, n);
+}
+
+static inline void say_hello(struct fixture *f)
+{
+	say_hello_of_lane(f, 0);
 }
 
 static const uint8_t peer_nonce[ATTEST_NONCE] = { 7, 7, 7 };

@@ -26,7 +26,8 @@ enum {
 	HELLO_PREFIXES,
 	HELLO_FEATURES,
 	HELLO_MTU,
-	HELLO_N
+	HELLO_N, /* of the keys that must be there */
+	HELLO_LANE = HELLO_N,
 };
 enum { ROUTES_LIST, ROUTES_N };
 enum { PING_TOKEN, PING_N };
@@ -119,6 +120,7 @@ static int hello_field(struct span *in, uint64_t key, void *out)
 {
 	struct control_hello *h = out;
 	uint64_t version;
+	uint32_t lane = 0;
 	bool ok;
 
 	switch (key) {
@@ -146,6 +148,10 @@ static int hello_field(struct span *in, uint64_t key, void *out)
 		break;
 	case HELLO_MTU:
 		ok = take_u32(in, MTU_MIN, MTU_MAX, &h->mtu);
+		break;
+	case HELLO_LANE:
+		ok = take_u32(in, 0, CONTROL_LANES_MAX - 1, &lane);
+		h->lane = (uint8_t)lane;
 		break;
 	default:
 		return MAP_E_UNKNOWN;
@@ -265,8 +271,10 @@ static void put_prefix(struct wspan *w, const struct prefix *p)
 
 int control_put_hello(const struct control_hello *h, uint8_t *buf, size_t size, size_t *out_n)
 {
-	struct wspan w = map_put_begin(buf, size, FRAME_CONTROL_MAX, FRAME_HELLO, HELLO_N);
+	struct wspan w =
+		map_put_begin(buf, size, FRAME_CONTROL_MAX, FRAME_HELLO, HELLO_N + (h->lane != 0));
 
+	assert(h->lane < CONTROL_LANES_MAX);
 	assert(h->n_prefixes <= CONTROL_PREFIXES_MAX);
 	item_put_uint(&w, HELLO_VERSION);
 	item_put_uint(&w, h->version);
@@ -286,6 +294,10 @@ int control_put_hello(const struct control_hello *h, uint8_t *buf, size_t size, 
 	item_put_uint(&w, h->features);
 	item_put_uint(&w, HELLO_MTU);
 	item_put_uint(&w, h->mtu);
+	if (h->lane != 0) {
+		item_put_uint(&w, HELLO_LANE);
+		item_put_uint(&w, h->lane);
+	}
 	return map_put_end(&w, out_n);
 }
 

@@ -21,14 +21,16 @@ enum {
 	CONTROL_ROUTES_MAX = 32,   /* in one ROUTES frame; a longer table is sent as several */
 	CONTROL_PATH_MAX = 15,	   /* gateways on a route: the hop limit */
 	CONTROL_TEXT_MAX = 200,	   /* bytes of the reason in ERROR and GOAWAY */
+	CONTROL_LANES_MAX = 16,	   /* connections of one dialler to one listener */
 };
 
 enum control_role { CONTROL_ROLE_NONE = 0, CONTROL_ROLE_AGENT = 1, CONTROL_ROLE_GATEWAY = 2 };
 
-/* Features: what the sender of HELLO is able to receive. */
+/* Features: what the sender of HELLO is able to receive, or to do. */
 enum {
 	CONTROL_FEATURE_GSO = 1u << 0, /* PACKET_GSO: checksum offload, TCP segmentation (v4, v6) */
 	CONTROL_FEATURE_USO = 1u << 1, /* PACKET_GSO with UDP segmentation (needs GSO) */
+	CONTROL_FEATURE_LANES = 1u << 2, /* takes further connections of a node that dialled it */
 };
 
 struct control_hello {
@@ -40,6 +42,7 @@ struct control_hello {
 	struct prefix prefixes[CONTROL_PREFIXES_MAX];
 	uint32_t features; /* unknown bits are ignored */
 	uint32_t mtu; /* bytes: the largest packet without GSO that the sender takes, 576..65535 */
+	uint8_t lane; /* 0: speaks for the node; below CONTROL_LANES_MAX: packets only */
 };
 
 /*

@@ -70,6 +70,27 @@ static void hello_survives(void **state)
 	assert_int_equal(got.mtu, 9000);
 }
 
+/* Who has no lane to name says what it always said. */
+static void a_lane_is_said_when_it_is_not_the_first(void **state)
+{
+	struct control_hello h = some_hello(), got;
+	size_t without = 0, n = 0;
+
+	(void)state;
+	assert_int_equal(control_put_hello(&h, buf, BUF, &without), 0);
+	for (uint8_t lane = 0; lane < CONTROL_LANES_MAX; lane++) {
+		h.lane = lane;
+		assert_int_equal(control_put_hello(&h, buf, BUF, &n), 0);
+		assert_int_equal(n, without + (lane ? 2 : 0));
+		assert_int_equal(control_parse_hello(body_of(n), &got), 0);
+		assert_int_equal(got.lane, lane);
+	}
+	buf[n - 1] = CONTROL_LANES_MAX;
+	got.lane = 99;
+	assert_int_equal(control_parse_hello(body_of(n), &got), CONTROL_E_MALFORMED);
+	assert_int_equal(got.lane, 99);
+}
+
 static void largest_hello_fits(void **state)
 {
 	struct control_hello h = some_hello(), got;
@@ -77,6 +98,7 @@ static void largest_hello_fits(void **state)
 
 	(void)state;
 	memset(h.name, 'x', CONTROL_NAME_MAX);
+	h.lane = CONTROL_LANES_MAX - 1;
 	h.n_prefixes = CONTROL_PREFIXES_MAX;
 	for (size_t i = 0; i < CONTROL_PREFIXES_MAX; i++)
 		h.prefixes[i] = prefix("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128");
@@ -204,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hello_survives),
+		cmocka_unit_test(a_lane_is_said_when_it_is_not_the_first),
 		cmocka_unit_test(largest_hello_fits),
 		cmocka_unit_test(routes_survive),
 		cmocka_unit_test(long_routes_take_several_frames),

@@ -83,9 +83,9 @@ def prefix(text):
     return [net.network_address.packed, net.prefixlen]
 
 
-def hello(role=AGENT, prefixes=(), name="scripted", node_id=None, features=0, mtu=1500, version=1):
+def hello(role=AGENT, prefixes=(), name="scripted", node_id=None, features=0, mtu=1500, version=1, lane=0):
     return control(HELLO, {0: version, 1: role, 2: node_id or os.urandom(16), 3: name,
-                           4: [prefix(p) for p in prefixes], 5: features, 6: mtu})
+                           4: [prefix(p) for p in prefixes], 5: features, 6: mtu} | ({7: lane} if lane else {}))
 
 
 def routes(*pairs):

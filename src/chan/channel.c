@@ -202,6 +202,7 @@ void chan_open(struct chan *c, enum chan_event event, enum chan_protocol protoco
 	chan_step(c, event);
 	if (c->state != CHAN_OPEN)
 		return;
+	chan_adapt(c); /* before any packet crosses */
 	why = c->cfg.handler->open(c->cfg.owner, c);
 	if (why != CHAN_OK) {
 		chan_close(c, why);
@@ -430,6 +431,8 @@ void chan_tick(struct chan *c, uint64_t now_ms)
 		ping(c, now_ms);
 	if (c->state == CHAN_OPEN && c->txq.n == 0)
 		queue_trim(&c->txq);
+	if (c->state == CHAN_OPEN)
+		chan_adapt(c);
 	if (now_ms - c->heard_ms >= CHAN_PING_MS)
 		rx_trim(&c->rx);
 }

@@ -15,6 +15,22 @@
 #include "base/err.h"
 #include "io/stream.h"
 
+/* Best effort: a far peer for which the system does not let us pace is slow where packets get lost.
+ */
+void chan_adapt(struct chan *c)
+{
+	const enum congestion_distance was = c->distance;
+	int r;
+
+	if (!c->cfg.adapts)
+		return;
+	r = congestion_adapt(c->fd, &c->distance);
+	if (c->distance == was)
+		return;
+	log_debug("congestion", "peer=%s distance=%s result=\"%s\"", c->name,
+		  c->distance == CONGESTION_FAR ? "far" : "near", r < 0 ? err_text(r) : "ok");
+}
+
 static void count_sent(struct chan *c, size_t n)
 {
 	c->stats.sends++;

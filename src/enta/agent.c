@@ -26,6 +26,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "io/congestion.h"
 #include "io/tun.h"
 
 enum {
@@ -374,6 +375,7 @@ static int set_up(struct agent *a)
 				   .expect = CONTROL_ROLE_GATEWAY,
 				   .plain = !a->security,
 				   .compat = a->cfg.compat,
+				   .adapts = congestion_is_auto(a->cfg.stream.congestion),
 				   .trust = security_trust(a->security, CONTROL_ROLE_GATEWAY) };
 	struct control_hello own;
 	int r;

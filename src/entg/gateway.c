@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "io/congestion.h"
 #include "io/stream.h"
 
 /* Accepts until there is nobody left, but leaves the loop a chance in between. */
@@ -53,6 +54,7 @@ static struct chan_config chan_config(struct gateway *g, enum control_role expec
 				     .expect = expect,
 				     .plain = plain,
 				     .compat = g->compat,
+				     .adapts = g->adapts,
 				     .trust = plain ? NULL : security_trust(g->security, expect) };
 }
 
@@ -153,7 +155,9 @@ int gateway_new(struct event_base *base, const struct gateway_config *cfg, struc
 
 	if (!g)
 		return err_new(-ENOMEM);
-	*g = (struct gateway){ .base = base, .compat = cfg->compat };
+	*g = (struct gateway){ .base = base,
+			       .compat = cfg->compat,
+			       .adapts = congestion_is_auto(cfg->stream.congestion) };
 	g->lost_ms = clock_now_ms(); /* just started: neighbours and agents are on their way */
 	TAILQ_INIT(&g->peers);
 	r = set_up(g, cfg, out_wrong);

@@ -49,7 +49,7 @@ struct gateway {
 	struct security *security; /* NULL: every hop is tcp:// */
 	struct chan_loop *loop;
 	struct route_table *table;
-	bool compat, stopping;
+	bool compat, adapts, stopping; /* compat, adapts: chan_config's */
 	struct peer_list peers;
 	size_t n_agents, n_neighbours;
 	size_t n_listeners, n_links;

@@ -51,6 +51,7 @@ struct chan {
 	uint64_t born_ms, heard_ms, ping_ms, moved_ms, drain_ms;
 	uint64_t ping_token;		   /* of the PING under way; 0 = none */
 	enum congestion_distance distance; /* if cfg.adapts */
+	uint64_t while_ms, while_bytes;	   /* transmit.c, wake(): since when, from where on */
 	struct control_hello peer;
 	struct chan_stats stats;
 	void *data;

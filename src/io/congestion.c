@@ -11,9 +11,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define RESORT "reno" /* every system has it, and allows it to everybody */
+
 enum congestion_distance congestion_judge(enum congestion_distance was, uint32_t min_rtt_us)
 {
-	if (was == CONGESTION_NEAR || min_rtt_us == 0 || min_rtt_us == UINT32_MAX)
+	if (was == CONGESTION_NEAR || was == CONGESTION_REFUSED || min_rtt_us == 0 ||
+	    min_rtt_us == UINT32_MAX)
 		return was;
 	return min_rtt_us < CONGESTION_FAR_US ? CONGESTION_NEAR : CONGESTION_FAR;
 }
@@ -35,7 +38,7 @@ void congestion_start(int fd, const char *name)
 	if (congestion_is_auto(name))
 		name = CONGESTION_PLAIN;
 	if (name[0] && set(fd, name) < 0)
-		(void)set(fd, "reno"); /* every system allows it */
+		(void)set(fd, RESORT);
 }
 
 /* 0 where the kernel does not say. */
@@ -51,13 +54,23 @@ static uint32_t min_rtt_us(int fd)
 int congestion_adapt(int fd, enum congestion_distance *d)
 {
 	const enum congestion_distance was = *d;
+	int r = 0;
 
-	if (was == CONGESTION_NEAR)
+	if (was == CONGESTION_NEAR || was == CONGESTION_REFUSED)
 		return 0;
 	*d = congestion_judge(was, min_rtt_us(fd));
 	if (*d == CONGESTION_FAR && was == CONGESTION_UNKNOWN)
-		return set(fd, CONGESTION_PACED);
+		r = set(fd, CONGESTION_PACED);
 	if (*d == CONGESTION_NEAR && was == CONGESTION_FAR)
 		congestion_start(fd, CONGESTION_PLAIN);
-	return 0;
+	if (r < 0)
+		*d = CONGESTION_REFUSED;
+	return r;
+}
+
+/* The kernel begins anew only with one that the socket does not have. */
+void congestion_forget(int fd)
+{
+	if (set(fd, RESORT) == 0)
+		congestion_start(fd, CONGESTION_PACED);
 }

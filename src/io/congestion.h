@@ -24,7 +24,12 @@ enum {
 				    that loses one packet of a thousand */
 };
 
-enum congestion_distance { CONGESTION_UNKNOWN = 0, CONGESTION_NEAR, CONGESTION_FAR };
+enum congestion_distance {
+	CONGESTION_UNKNOWN = 0,
+	CONGESTION_NEAR,
+	CONGESTION_FAR,
+	CONGESTION_REFUSED, /* far, and the system does not let us pace */
+};
 
 /*
  * How far the peer is, by the shortest round trip that the kernel has seen lately (TCP_INFO; 0 or
@@ -44,5 +49,13 @@ void congestion_start(int fd, const char *name);
  * lists); said once, and the socket stays as it is.
  */
 MUST_USE int congestion_adapt(int fd, enum congestion_distance *d);
+
+/*
+ * For a socket of a CONGESTION_FAR hop that has little to send: it forgets how fast the way is.
+ * What bbr thinks of it comes from such a time, a few packets with one lost among them, and it
+ * would take two seconds to get from there to 200 Mbit/s; one that knows nothing takes a tenth of
+ * that.
+ */
+void congestion_forget(int fd);
 
 #endif

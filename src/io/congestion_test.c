@@ -39,6 +39,7 @@ static void far_may_become_near_and_stays_near(void **state)
 	assert_int_equal(congestion_judge(CONGESTION_FAR, 90), CONGESTION_NEAR);
 	assert_int_equal(congestion_judge(CONGESTION_NEAR, 20000), CONGESTION_NEAR);
 	assert_int_equal(congestion_judge(CONGESTION_NEAR, UINT32_MAX), CONGESTION_NEAR);
+	assert_int_equal(congestion_judge(CONGESTION_REFUSED, 20000), CONGESTION_REFUSED);
 }
 
 /* A kernel that knows a round trip and refuses up to two names. */
@@ -47,7 +48,7 @@ static struct {
 	socklen_t info_size;
 	const char *refused[2];
 	char control[16];
-	int n_infos;
+	int n_infos, n_news;
 } kernel;
 
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
@@ -65,8 +66,11 @@ int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_
 			return -1;
 		}
 	}
+	if (strlen(kernel.control) == len && memcmp(kernel.control, value, len) == 0)
+		return 0; /* and nothing begins anew */
 	memset(kernel.control, 0, sizeof(kernel.control));
 	memcpy(kernel.control, value, len);
+	kernel.n_news++;
 	return 0;
 }
 
@@ -141,6 +145,17 @@ static void a_far_hop_paces_until_it_is_near(void **state)
 	assert_string_equal(kernel.control, "reno");
 }
 
+static void a_quiet_hop_begins_anew(void **state)
+{
+	(void)state;
+	kernel_is(20000, NULL, NULL);
+	congestion_start(3, "bbr");
+	assert_int_equal(kernel.n_news, 1);
+	congestion_forget(3);
+	assert_string_equal(kernel.control, "bbr");
+	assert_int_equal(kernel.n_news, 3);
+}
+
 static void a_refusal_is_said_once(void **state)
 {
 	enum congestion_distance d = CONGESTION_UNKNOWN;
@@ -149,7 +164,7 @@ static void a_refusal_is_said_once(void **state)
 	kernel_is(20000, "bbr", "cubic");
 	assert_int_equal(congestion_adapt(3, &d), -EPERM);
 	assert_int_equal(congestion_adapt(3, &d), 0);
-	assert_int_equal(d, CONGESTION_FAR);
+	assert_int_equal(d, CONGESTION_REFUSED);
 	assert_string_equal(kernel.control, "");
 }
 
@@ -175,6 +190,7 @@ int main(void)
 		cmocka_unit_test(a_socket_starts_plain_or_as_it_is_told),
 		cmocka_unit_test(a_near_hop_is_left_alone_and_not_asked_again),
 		cmocka_unit_test(a_far_hop_paces_until_it_is_near),
+		cmocka_unit_test(a_quiet_hop_begins_anew),
 		cmocka_unit_test(a_refusal_is_said_once),
 		cmocka_unit_test(what_the_kernel_does_not_say_changes_nothing),
 	};

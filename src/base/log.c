@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 static enum log_level max_level = LOG_LEVEL_INFO;
-static log_sink_fn sink;
-static void *sink_ctx;
+static _Thread_local log_sink_fn sink;
+static _Thread_local void *sink_ctx;
 
 void log_set_level(enum log_level level)
 {

@@ -3,9 +3,9 @@
  *
  *   2026-01-31T10:00:00.123Z info  peer-open peer=10.0.0.2:4711 proto=eng/1
  *
- * The level and where lines go are the only globals of base. Only the programs log; a library
- * returns what it knows. Values that came from outside go through log_quote() or log_sentence()
- * first: a peer must not forge a line.
+ * The level, which is set before threads start, and where lines go are the only globals of base.
+ * Only the programs log; a library returns what it knows. Values that came from outside go through
+ * log_quote() or log_sentence() first: a peer must not forge a line.
  */
 #ifndef ENG_BASE_LOG_H
 #define ENG_BASE_LOG_H
@@ -34,8 +34,8 @@ PRINTF_LIKE(3, 4) void log_event(enum log_level level, const char *event, const 
 	} while (0)
 
 /*
- * Until the next call lines go to sink, each with its line end, instead of to standard error: for
- * an admin who asks for what would be logged. NULL is standard error again.
+ * Until the next call lines of this thread go to sink, each with its line end, instead of to
+ * standard error: for an admin who asks for what would be logged. NULL is standard error again.
  */
 typedef void (*log_sink_fn)(void *ctx, const char *line, size_t n);
 void log_divert(log_sink_fn sink, void *ctx);

@@ -4,8 +4,7 @@
  * its own, so that a side that writes its index does not take the other's away.
  *
  * A record does not wrap: what is left behind the last one that fits is filled by a record without
- * content. So is it when the ring is empty: the producer starts at the front again, where the
- * memory is in the cache, and a ring that is never full does not walk through all of it.
+ * content.
  */
 #include "base/ring.h"
 
@@ -87,7 +86,7 @@ bool ring_push(struct ring *r, uint64_t tag, const struct iovec *iov, int n_iov)
 	if (n >= r->size)
 		return false;
 	need = RING_HEAD + round_up(n);
-	if (at + need > r->size || (used == 0 && at >= need))
+	if (at + need > r->size)
 		filler = r->size - at;
 	if (used + filler + need > r->size)
 		return false;

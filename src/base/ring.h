@@ -24,7 +24,7 @@ enum {
 
 /*
  * size: bytes, a power of two. A record of at most half of it, head included, always fits an empty
- * ring. Memory is touched when it is used: as much as was ever waiting at once. 0 or -ENOMEM.
+ * ring. 0 or -ENOMEM.
  */
 MUST_USE int ring_new(size_t size, struct ring **out);
 void ring_free(struct ring *r); /* when both threads are done with it */

@@ -263,6 +263,23 @@ int appraiser_new(struct event_base *base, const char *policy, const char *colla
 	return 0;
 }
 
+int appraiser_remote(struct appraiser *a, struct mailbox *home, struct mailbox *here,
+		     struct appraiser **out)
+{
+	struct appraiser *there = calloc(1, sizeof(*there));
+	int e;
+
+	if (!there)
+		return err_new(-ENOMEM);
+	e = jobs_remote(a->jobs, home, here, &there->jobs);
+	if (e < 0) {
+		appraiser_free(there);
+		return err_pass(e);
+	}
+	*out = there;
+	return 0;
+}
+
 void appraiser_free(struct appraiser *a)
 {
 	if (!a)

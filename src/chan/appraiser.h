@@ -41,6 +41,9 @@ struct appraisal {
  */
 MUST_USE int appraiser_new(struct event_base *base, const char *policy, const char *collateral,
 			   struct appraiser **out, char *message);
+/* For another thread, to submit to and to free: as jobs_remote(), which see. */
+MUST_USE int appraiser_remote(struct appraiser *a, struct mailbox *home, struct mailbox *here,
+			      struct appraiser **out);
 void appraiser_free(struct appraiser *a);
 /* Reads both files again. On failure the old ones stay in force. */
 MUST_USE int appraiser_reload(struct appraiser *a, char *message);

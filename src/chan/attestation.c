@@ -100,12 +100,12 @@ static void open_if_both_accept(struct chan *c)
 
 static void send_evidence(struct chan *c, struct span evidence, struct span endorsements)
 {
-	static uint8_t buf[FRAME_HEAD + FRAME_MAX];
+	uint8_t *buf = c->loop->evidence_out;
 	struct attest_evidence e = { .evidence = evidence, .endorsements = endorsements };
 	size_t n;
 
 	memcpy(e.nonce, c->att->peer_nonce, sizeof(e.nonce));
-	if (attest_put_evidence(&e, buf, sizeof(buf), &n) != 0) {
+	if (attest_put_evidence(&e, buf, FRAME_HEAD + FRAME_MAX, &n) != 0) {
 		chan_close_detail(c, CHAN_R_CANNOT_PROVE, "the evidence is too large for a frame");
 		return;
 	}
@@ -232,7 +232,7 @@ static void on_trusted(struct chan *c, const struct appraisal *verdict)
 
 static void on_appraised(void *owner, struct span reply, const char *why)
 {
-	static struct appraisal verdict;
+	struct appraisal verdict; /* on the stack: threads share what is static */
 	struct chan *c = owner;
 
 	c->att->appraising = NULL;

@@ -181,14 +181,14 @@ static void log_open(const struct chan *c)
 {
 	const struct appraisal *v = chan_appraisal(c);
 
-	log_info(
-		"peer-open",
-		"peer=%s proto=%s transport=%s attested=%s identity=%s tee=%s gso=%s cipher=\"%s\"",
-		c->name, c->protocol == CHAN_PROTOCOL_V0 ? "v0" : "eng/1",
-		c->tls ? "rats-tls" : "tcp-plaintext", v ? "yes" : "no",
-		v && v->name[0] ? v->name : "-", v ? v->tee : "-",
-		chan_features(c) & CONTROL_FEATURE_GSO ? "yes" : "no",
-		c->tls ? rtls_session_cipher(c->tls) : "none");
+	log_info("peer-open",
+		 "peer=%s lane=%u proto=%s transport=%s attested=%s identity=%s tee=%s gso=%s "
+		 "cipher=\"%s\"",
+		 c->name, chan_lane(c), c->protocol == CHAN_PROTOCOL_V0 ? "v0" : "eng/1",
+		 c->tls ? "rats-tls" : "tcp-plaintext", v ? "yes" : "no",
+		 v && v->name[0] ? v->name : "-", v ? v->tee : "-",
+		 chan_features(c) & CONTROL_FEATURE_GSO ? "yes" : "no",
+		 c->tls ? rtls_session_cipher(c->tls) : "none");
 }
 
 void chan_open(struct chan *c, enum chan_event event, enum chan_protocol protocol)
@@ -481,6 +481,11 @@ const struct control_hello *chan_peer(const struct chan *c)
 uint32_t chan_features(const struct chan *c)
 {
 	return c->protocol == CHAN_PROTOCOL_ENG1 ? c->peer.features : 0;
+}
+
+uint8_t chan_lane(const struct chan *c)
+{
+	return c->dialled ? c->cfg.lane : c->peer.lane;
 }
 
 bool chan_is_dialled(const struct chan *c)

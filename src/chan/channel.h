@@ -206,7 +206,13 @@ size_t chan_loop_count(const struct chan_loop *l);
 void chan_loop_reappraise(struct chan_loop *l, const struct chan_trust *trust);
 size_t chan_loop_strangers(const struct chan_loop *l); /* accepted, not open */
 void chan_loop_evict_stranger(struct chan_loop *l);    /* the one that has waited longest */
-void chan_loop_print(const struct chan_loop *l);       /* counters of every channel, to the log */
+/* What the loops of a process have in sum. */
+struct chan_totals {
+	size_t peers, strangers, queued; /* queued: bytes of the budget */
+};
+/* Counters of every channel, to the log; adds to the totals, which are printed last. */
+void chan_loop_print(const struct chan_loop *l, struct chan_totals *sum);
+void chan_print_totals(const struct chan_totals *sum);
 
 /* An accepted socket; the channel owns fd, on failure too. 0 or -errno. */
 MUST_USE int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int fd,
@@ -224,6 +230,8 @@ void chan_close(struct chan *c, enum chan_reason why);
  * up.
  */
 void chan_send(struct chan *c, struct iovec *iov, int n_iov);
+uint64_t chan_count_frames(const struct iovec *iov,
+			   int n_iov); /* whole ones, as chan_send() takes */
 /* A control frame: never dropped; a peer that lets them pile up is closed. */
 void chan_send_control(struct chan *c, const uint8_t *frame, size_t n);
 bool chan_is_blocked(const struct chan *c); /* something is queued */
@@ -235,6 +243,7 @@ enum control_role chan_role(const struct chan *c);	     /* the peer's (expected)
 const struct control_hello *chan_peer(const struct chan *c); /* eng/1: its HELLO; v0: empty */
 uint32_t chan_features(const struct chan *c);		     /* what the peer takes */
 bool chan_is_dialled(const struct chan *c);
+uint8_t chan_lane(const struct chan *c); /* which of the connections of the node that dialled */
 void chan_remote(const struct chan *c, struct endpoint *out); /* its address and port, numeric */
 const char *chan_name(const struct chan *c); /* "192.0.2.1:4711" or with its node name, for logs */
 /* The verdict on the peer's evidence; NULL: it was asked for none. */

@@ -26,7 +26,8 @@ struct chan_loop {
 	/* Made for the first rats-tls channel: CHAN_SEAL_BUF bytes each, as received and to send.
 	 */
 	uint8_t *sealed_in, *sealed_out;
-	uint64_t n_packets; /* moved by any channel, either way: traffic is going on */
+	uint8_t *evidence_out; /* FRAME_HEAD + FRAME_MAX bytes */
+	uint64_t n_packets;    /* moved by any channel, either way: traffic is going on */
 };
 
 struct chan {

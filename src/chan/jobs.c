@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,22 +18,15 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "chan/jobs_impl.h"
 
-enum { GRACE_MS = 1500 /* beyond the worker's own limit: it should be the first to notice */ };
-
-TAILQ_HEAD(job_list, job);
-
-struct job {
-	struct jobs *jobs;
-	TAILQ_ENTRY(job) link;
-	bool is_stranger, cancelled; /* cancelled while under way */
-	job_done_fn done;
-	void *owner;
-	size_t n;	   /* of the request with its head */
-	uint8_t request[]; /* head first */
+enum {
+	GRACE_MS = 1500, /* beyond the worker's own limit: it should be the first to notice */
+	REPLY_MAX = WORKER_HEAD + WORKER_MESSAGE_MAX,
 };
 
 struct jobs {
+	struct remote *remote; /* NULL: the work is done here, by what follows */
 	struct event_base *base;
 	const struct worker_ops *ops;
 	void *ctx;
@@ -46,8 +38,8 @@ struct jobs {
 	struct job *now; /* under way */
 	uint32_t number; /* of it */
 	size_t sent;
-	size_t have; /* of the reply with its head */
-	uint8_t reply[WORKER_HEAD + WORKER_MESSAGE_MAX];
+	size_t have;	/* of the reply with its head */
+	uint8_t *reply; /* REPLY_MAX bytes */
 };
 
 static void start_next(struct jobs *j);
@@ -132,7 +124,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	n = recv(fd, j->reply + j->have, sizeof(j->reply) - j->have, 0);
+	n = recv(fd, j->reply + j->have, REPLY_MAX - j->have, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -250,7 +242,8 @@ int jobs_new(struct event_base *base, const struct worker_ops *ops, void *ctx, s
 	TAILQ_INIT(&j->strangers);
 	j->late = event_new(base, -1, 0, on_late, j);
 	j->turn = event_new(base, -1, 0, on_turn, j);
-	r = j->late && j->turn ? connect_worker(j) : err_new(-ENOMEM);
+	j->reply = malloc(REPLY_MAX);
+	r = j->late && j->turn && j->reply ? connect_worker(j) : err_new(-ENOMEM);
 	if (r < 0) {
 		jobs_free(j);
 		return err_pass(r);
@@ -265,6 +258,11 @@ void jobs_free(struct jobs *j)
 
 	if (!j)
 		return;
+	if (j->remote) {
+		remote_free(j->remote);
+		free(j);
+		return;
+	}
 	disconnect(j);
 	while ((job = pop(j)))
 		free(job);
@@ -273,7 +271,24 @@ void jobs_free(struct jobs *j)
 		event_free(j->late);
 	if (j->turn)
 		event_free(j->turn);
+	free(j->reply);
 	free(j);
+}
+
+int jobs_remote(struct jobs *j, struct mailbox *home, struct mailbox *here, struct jobs **out)
+{
+	struct jobs *there = calloc(1, sizeof(*there));
+	int r;
+
+	if (!there)
+		return err_new(-ENOMEM);
+	r = remote_new(j, home, here, &there->remote);
+	if (r < 0) {
+		free(there);
+		return err_pass(r);
+	}
+	*out = there;
+	return 0;
 }
 
 int jobs_replace(struct jobs *j, void *ctx)
@@ -298,28 +313,50 @@ int jobs_replace(struct jobs *j, void *ctx)
 	return r;
 }
 
-int jobs_submit(struct jobs *j, bool is_stranger, const struct iovec *request, int n,
-		job_done_fn done, void *owner, struct job **out)
+int job_measure(const struct iovec *request, int n, size_t *out_size)
 {
 	size_t size = WORKER_HEAD;
-	struct job *job;
 
-	if (is_stranger && j->n_strangers >= JOBS_STRANGERS_MAX)
-		return JOBS_E_FULL;
 	for (int i = 0; i < n; i++)
 		size += request[i].iov_len;
 	if (size > WORKER_HEAD + WORKER_MESSAGE_MAX)
 		return err_new(-EMSGSIZE);
-	job = malloc(sizeof(*job) + size);
-	if (!job)
-		return err_new(-ENOMEM);
-	*job = (struct job){ .jobs = j, .is_stranger = is_stranger, .done = done, .owner = owner };
+	*out_size = sizeof(struct job) + size;
+	return 0;
+}
+
+void job_init(struct job *job, struct jobs *jobs, bool is_stranger, const struct iovec *request,
+	      int n, job_done_fn done, void *owner)
+{
+	*job = (struct job){
+		.jobs = jobs, .is_stranger = is_stranger, .done = done, .owner = owner
+	};
 	job->n = WORKER_HEAD;
 	for (int i = 0; i < n; i++) {
 		if (request[i].iov_len > 0)
 			memcpy(job->request + job->n, request[i].iov_base, request[i].iov_len);
 		job->n += request[i].iov_len;
 	}
+}
+
+int jobs_submit(struct jobs *j, bool is_stranger, const struct iovec *request, int n,
+		job_done_fn done, void *owner, struct job **out)
+{
+	struct job *job;
+	size_t size = 0;
+	int r;
+
+	if (j->remote)
+		return remote_submit(j->remote, is_stranger, request, n, done, owner, out);
+	if (is_stranger && j->n_strangers >= JOBS_STRANGERS_MAX)
+		return JOBS_E_FULL;
+	r = job_measure(request, n, &size);
+	if (r < 0)
+		return err_pass(r);
+	job = malloc(size);
+	if (!job)
+		return err_new(-ENOMEM);
+	job_init(job, j, is_stranger, request, n, done, owner);
 	if (is_stranger) {
 		TAILQ_INSERT_TAIL(&j->strangers, job, link);
 		j->n_strangers++;
@@ -338,6 +375,10 @@ void job_cancel(struct job *job)
 	if (!job)
 		return;
 	j = job->jobs;
+	if (!j) {
+		remote_cancel(job);
+		return;
+	}
 	if (job == j->now) { /* the worker cannot be stopped in the middle */
 		job->cancelled = true;
 		return;

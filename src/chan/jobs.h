@@ -14,8 +14,9 @@
 #include "io/worker.h"
 
 struct event_base;
-struct jobs;
 struct job;
+struct jobs;
+struct mailbox;
 
 enum {
 	JOBS_STRANGERS_MAX = 64, /* waiting: half a second of a slow verifier's work */
@@ -31,6 +32,16 @@ MUST_USE int jobs_new(struct event_base *base, const struct worker_ops *ops, voi
 void jobs_free(struct jobs *j); /* jobs that are left are dropped without a word */
 /* From now on a worker with this ctx does all jobs, those that wait or are under way included. */
 MUST_USE int jobs_replace(struct jobs *j, void *ctx);
+
+/*
+ * j as another thread sees it: jobs_submit(), job_cancel() and jobs_free() on *out are for the
+ * thread that owns `here`, and that is where `done` comes; the work is done by j, in the thread
+ * that owns `home`. All three are borrowed, j for as long as mails arrive at home. When no thread
+ * runs any more: jobs_free(*out) first, then the mailboxes in any order. A stranger too many in all
+ * threads together ends in `done` without a reply. 0 or -errno.
+ */
+MUST_USE int jobs_remote(struct jobs *j, struct mailbox *home, struct mailbox *here,
+			 struct jobs **out);
 
 /*
  * Queues a copy of the request, at most WORKER_MESSAGE_MAX bytes. `done` comes from the loop, never

@@ -42,9 +42,11 @@ int chan_loop_new(struct event_base *base, const struct control_hello *own, stru
 	TAILQ_INIT(&l->live);
 	TAILQ_INIT(&l->dead);
 	l->rxbuf = malloc(RX_HEADROOM + CHAN_RX_BUF);
+	l->evidence_out = malloc(FRAME_HEAD + FRAME_MAX);
 	l->tick = event_new(base, -1, EV_PERSIST, on_tick, l);
 	l->reaper = event_new(base, -1, 0, on_reap, l);
-	if (!l->rxbuf || !l->tick || !l->reaper || event_add(l->tick, &second) < 0) {
+	if (!l->rxbuf || !l->evidence_out || !l->tick || !l->reaper ||
+	    event_add(l->tick, &second) < 0) {
 		chan_loop_free(l);
 		return err_new(-ENOMEM);
 	}
@@ -61,6 +63,7 @@ void chan_loop_free(struct chan_loop *l)
 	if (l->reaper)
 		event_free(l->reaper);
 	free(l->rxbuf);
+	free(l->evidence_out);
 	free(l->sealed_in);
 	free(l->sealed_out);
 	free(l);
@@ -177,10 +180,11 @@ static void print_one(const struct chan *c)
 		n += (size_t)snprintf(drops + n, sizeof(drops) - n, " drop_%s=%llu", words[i],
 				      (unsigned long long)s->drops[i]);
 	log_info("counter",
-		 "peer=%s role=%s state=%s proto=%s frames_in=%llu bytes_in=%llu packets_in=%llu "
+		 "peer=%s lane=%u role=%s state=%s proto=%s frames_in=%llu bytes_in=%llu "
+		 "packets_in=%llu "
 		 "packet_bytes_in=%llu reads=%llu frames_out=%llu bytes_out=%llu sends=%llu "
 		 "queue_bytes=%zu queued_bytes=%llu moved_bytes=%llu rtt_us=%u%s",
-		 c->name, c->cfg.expect == CONTROL_ROLE_AGENT ? "agent" : "gateway",
+		 c->name, chan_lane(c), c->cfg.expect == CONTROL_ROLE_AGENT ? "agent" : "gateway",
 		 chan_state_name(c->state), protocols[c->protocol],
 		 (unsigned long long)s->frames_in, (unsigned long long)s->bytes_in,
 		 (unsigned long long)s->packets_in, (unsigned long long)s->packet_bytes_in,
@@ -190,7 +194,7 @@ static void print_one(const struct chan *c)
 		 drops);
 }
 
-void chan_loop_print(const struct chan_loop *l)
+void chan_loop_print(const struct chan_loop *l, struct chan_totals *sum)
 {
 	const struct chan *c;
 
@@ -199,8 +203,15 @@ void chan_loop_print(const struct chan_loop *l)
 		if (c->state == CHAN_OPEN)
 			chan_print_peer(c, clock_now_ms());
 	}
-	log_info("counter-total", "peers=%zu strangers=%zu queue_budget_used=%zu", l->n_live,
-		 l->n_strangers, l->budget.used);
+	sum->peers += l->n_live;
+	sum->strangers += l->n_strangers;
+	sum->queued += l->budget.used;
+}
+
+void chan_print_totals(const struct chan_totals *sum)
+{
+	log_info("counter-total", "peers=%zu strangers=%zu queue_budget_used=%zu", sum->peers,
+		 sum->strangers, sum->queued);
 }
 
 const char *chan_reason_word(enum chan_reason r)

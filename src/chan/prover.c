@@ -205,6 +205,24 @@ int prover_new(struct event_base *base, const char *spec, bool with_endorsements
 	return 0;
 }
 
+int prover_remote(struct prover *p, struct mailbox *home, struct mailbox *here, struct prover **out)
+{
+	struct prover *there = calloc(1, sizeof(*there));
+	int r;
+
+	if (!there)
+		return err_new(-ENOMEM);
+	there->n_refs = 1;
+	memcpy(there->name, p->name, sizeof(there->name));
+	r = jobs_remote(p->jobs, home, here, &there->jobs);
+	if (r < 0) {
+		prover_free(there);
+		return err_pass(r);
+	}
+	*out = there;
+	return 0;
+}
+
 void prover_free(struct prover *p)
 {
 	if (!p)

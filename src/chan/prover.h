@@ -26,6 +26,9 @@ enum {
  */
 MUST_USE int prover_new(struct event_base *base, const char *spec, bool with_endorsements,
 			struct prover **out, char *message);
+/* For another thread, to submit to and to free: as jobs_remote(), which see. */
+MUST_USE int prover_remote(struct prover *p, struct mailbox *home, struct mailbox *here,
+			   struct prover **out);
 void prover_free(struct prover *p);
 const char *prover_name(const struct prover *p); /* of the attester */
 

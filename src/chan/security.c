@@ -16,6 +16,7 @@ enum { GATEWAYS, AGENTS, N_KINDS };
 static const char *const kind_names[N_KINDS] = { "gateways", "agents" };
 
 struct security {
+	bool is_remote; /* the key is another's */
 	struct rtls_identity *identity;
 	struct prover *prover;
 	struct appraiser *appraisers[N_KINDS]; /* one for both, if both have the same policy */
@@ -144,6 +145,53 @@ int security_new(struct event_base *base, const struct security_config *cfg, str
 	return 0;
 }
 
+static int appraisers_remote(struct security *there, struct security *s, struct mailbox *home,
+			     struct mailbox *here)
+{
+	int r = 0;
+
+	for (int kind = 0; kind < N_KINDS && r == 0; kind++) {
+		if (!s->appraisers[kind])
+			continue;
+		if (kind == AGENTS && s->appraisers[AGENTS] == s->appraisers[GATEWAYS])
+			there->appraisers[AGENTS] = there->appraisers[GATEWAYS];
+		else
+			r = appraiser_remote(s->appraisers[kind], home, here,
+					     &there->appraisers[kind]);
+	}
+	return r;
+}
+
+int security_remote(struct security *s, struct mailbox *home, struct mailbox *here,
+		    struct security **out)
+{
+	struct security *there = calloc(1, sizeof(*there));
+	int r;
+
+	if (!there)
+		return err_new(-ENOMEM);
+	there->is_remote = true;
+	there->identity = s->identity;
+	memcpy(there->is_used, s->is_used, sizeof(there->is_used));
+	memcpy(there->cipher_backend, s->cipher_backend, sizeof(there->cipher_backend));
+	r = s->prover ? prover_remote(s->prover, home, here, &there->prover) : 0;
+	if (r == 0)
+		r = appraisers_remote(there, s, home, here);
+	if (r < 0) {
+		security_free(there);
+		return err_pass(r);
+	}
+	for (int kind = 0; kind < N_KINDS; kind++) {
+		there->trust[kind] = s->trust[kind];
+		there->trust[kind].prover = there->prover;
+		there->trust[kind].appraiser = there->appraisers[kind];
+		if (there->cipher_backend[0])
+			there->trust[kind].cipher_backend = there->cipher_backend;
+	}
+	*out = there;
+	return 0;
+}
+
 void security_free(struct security *s)
 {
 	if (!s)
@@ -152,7 +200,8 @@ void security_free(struct security *s)
 		appraiser_free(s->appraisers[AGENTS]);
 	appraiser_free(s->appraisers[GATEWAYS]);
 	prover_free(s->prover);
-	rtls_identity_free(s->identity);
+	if (!s->is_remote)
+		rtls_identity_free(s->identity);
 	free(s);
 }
 
@@ -182,4 +231,11 @@ void security_reload(struct security *s, struct chan_loop *l)
 		}
 		chan_loop_reappraise(l, &s->trust[kind]);
 	}
+}
+
+void security_reappraise(const struct security *s, struct chan_loop *l)
+{
+	for (int kind = 0; s && kind < N_KINDS; kind++)
+		if (s->appraisers[kind])
+			chan_loop_reappraise(l, &s->trust[kind]);
 }

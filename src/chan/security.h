@@ -7,6 +7,8 @@
 
 #include "chan/channel.h"
 
+struct mailbox;
+
 enum {
 	SECURITY_PATH_MAX = 4096,
 	SECURITY_MESSAGE_MAX = 1024,
@@ -35,11 +37,21 @@ struct security;
  * (SECURITY_MESSAGE_MAX bytes). 0 or -errno. */
 MUST_USE int security_new(struct event_base *base, const struct security_config *cfg,
 			  struct security **out, char *message);
+/*
+ * The same key and policies for a loop in another thread, which owns `here`; home is the mailbox of
+ * the thread that s is for, where s does all the work (jobs_remote(), which see). Made before the
+ * other thread runs, freed after it: before the mailboxes, and before s. 0 or -errno.
+ */
+MUST_USE int security_remote(struct security *s, struct mailbox *home, struct mailbox *here,
+			     struct security **out);
 void security_free(struct security *s); /* every channel must be gone */
 /* Of links to peers of that role; NULL if there are none. Lives as long as s. */
 const struct chan_trust *security_trust(const struct security *s, enum control_role role);
 /* Reads policies and collateral again, and judges every peer by them. What cannot be read stays as
  * it was, and the log says so. */
 void security_reload(struct security *s, struct chan_loop *l);
+/* Judges every peer of the loop by the policies in force: for the loops of other threads, after a
+ * reload. */
+void security_reappraise(const struct security *s, struct chan_loop *l);
 
 #endif

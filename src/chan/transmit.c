@@ -187,7 +187,7 @@ static size_t iov_total(const struct iovec *iov, int n_iov)
 	return total;
 }
 
-static uint64_t count_frames(const struct iovec *iov, int n_iov)
+uint64_t chan_count_frames(const struct iovec *iov, int n_iov)
 {
 	uint64_t n = 0;
 	size_t total;
@@ -214,7 +214,7 @@ void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 	size_t sent = 0;
 
 	if (c->state != CHAN_OPEN) {
-		c->stats.drops[CHAN_DROP_DOWN] += count_frames(iov, n_iov);
+		c->stats.drops[CHAN_DROP_DOWN] += chan_count_frames(iov, n_iov);
 		return;
 	}
 	c->loop->n_packets++;
@@ -223,7 +223,7 @@ void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 	if (!was_blocked && !send_now(c, iov, n_iov, &sent))
 		return;
 	if (sent == iov_total(iov, n_iov)) {
-		c->stats.frames_out += count_frames(iov, n_iov);
+		c->stats.frames_out += chan_count_frames(iov, n_iov);
 		return;
 	}
 	queue_frames(c, iov, n_iov, sent);

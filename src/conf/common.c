@@ -52,6 +52,16 @@ const char *common_set_busy_poll(const char *value, unsigned *out_us)
 	return NULL;
 }
 
+const char *common_set_workers(const char *value, unsigned *out_n)
+{
+	unsigned long n;
+
+	if (!number_parse(value, 1, 16, &n))
+		return "write a number of threads, 1 to 16";
+	*out_n = (unsigned)n;
+	return NULL;
+}
+
 const char *common_set_congestion(const char *value, char *out, size_t size)
 {
 	if (strcmp(value, "system") == 0) {

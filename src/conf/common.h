@@ -12,6 +12,10 @@
 		"busy-poll", "USEC",                                                               \
 			"look for more packets for so long before\nsleeping (default 50; 0 never)" \
 	}
+#define COMMON_OPTION_WORKERS                                                                      \
+	{                                                                                          \
+		"workers", "N", "threads that move packets, 1 (default) to 16"                     \
+	}
 #define COMMON_OPTION_CONGESTION                                                                   \
 	{                                                                                          \
 		"tcp-congestion", "NAME",                                                          \
@@ -51,6 +55,9 @@
 MUST_USE const char *common_set_log_level(const char *value);
 /* A node name: up to size - 1 letters, digits and ".-_". */
 MUST_USE const char *common_set_name(const char *value, char *out, size_t size);
+
+/* Threads, 1 to 16. */
+MUST_USE const char *common_set_workers(const char *value, unsigned *out_n);
 
 /* Microseconds, 0 to 1000. */
 MUST_USE const char *common_set_busy_poll(const char *value, unsigned *out_us);

@@ -1,23 +1,17 @@
 /*
- * Packets between a TUN device and a gateway: the hot path of the agent.
+ * The agent: worker 0 in the thread that calls, and the others in threads of their own.
  *
- * Out: the kernel writes its packets one by one, unsegmented and unchecksummed, into one buffer,
- * each with room for a frame head before it; together they leave in one call. When the gateway does
- * not keep up the TUN device is not read, and its queue is the one that fills.
- *
- * In: a frame's packet goes to the TUN device from where it lies in the receive buffer; the offload
- * fields of PACKET_GSO are already the header that the device wants.
- *
- * What may not cross (fragments, options, multicast, foreign sources) is dropped here, before it
- * reaches the wire: a gateway closes a peer that sends such a thing.
- *
- * While the link is down packets first wait in the device; after AGENT_WAIT_MS they are answered
- * with ICMP unreachable: a new connection fails at once, and an established one keeps trying
- * without backing off (RFC 6069).
+ * Worker 0 speaks for this node, takes signals, and has the worker processes; what it tells the
+ * others goes through their mailboxes. A mail is posted once at a time: what it stands for is done
+ * when it is read, and is then up to date. How the others follow lane 0 lies under a lock.
  */
 #include "enta/agent.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -26,326 +20,137 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "io/congestion.h"
+#include "enta/worker.h"
+#include "io/mailbox.h"
 #include "io/tun.h"
 
-enum {
-	OUT_BUF = 256 * 1024, /* bytes of one batch: what stays in the cache until it is sent */
-	OUT_IOV = 64,
-	REFUSALS = 64, /* ICMP answers in one turn of the loop */
+struct seat;
+
+/* One kind of call of a worker's. */
+struct call {
+	struct mail mail; /* first */
+	struct seat *seat;
+	void (*fn)(struct seat *s); /* in the thread of the mailbox */
+	atomic_bool is_posted;
+};
+
+struct seat {
+	struct agent *agent;
+	struct event_base *base;
+	struct mailbox *box;
+	struct security *security; /* of a worker that is not 0; NULL: tcp:// */
+	struct worker *worker;
+	/* Worker 0 has no use for what follows. */
+	struct call follow, print, reappraise, stop; /* to the worker */
+	struct call printed, fail;		     /* from it */
+	struct chan_totals totals;		     /* that it has printed */
+	pthread_t thread;
+	bool is_running;
 };
 
 struct agent {
-	struct event_base *base;
-	struct chan_loop *loop;
-	struct link *link;
-	struct security *security;
-	struct tun *tun;
 	struct agent_config cfg;
-	struct event *tun_readable, *wait_over;
-	struct chan *gateway; /* while it is open */
-	bool refusing, failed, stopping;
-	struct iovec iov[OUT_IOV];
-	int n_iov;
-	uint64_t packets_out, packets_in, drops_form, drops_source, drops_tun, refused;
-	uint8_t *out; /* OUT_BUF bytes */
+	struct tun *tun;
+	struct security *security; /* worker 0's */
+	struct control_hello own;
+	unsigned poll_us;
+	bool failed;
+	unsigned n_printing; /* workers whose totals are still to come */
+	struct chan_totals totals;
+	pthread_mutex_t lock;
+	struct worker_order order; /* under the lock */
+	struct seat seats[CONTROL_LANES_MAX];
 };
 
-static void fail(struct agent *a, int r)
+static void on_call(struct mail *m, bool dropped)
 {
-	log_error("tun-lost", "name=%s reason=\"%s\"", tun_name(a->tun), err_text(r));
-	a->failed = true;
-	event_base_loopbreak(a->base);
-}
+	struct call *c = (struct call *)m;
 
-static bool is_own(const struct agent *a, const struct addr *addr)
-{
-	for (size_t i = 0; i < a->cfg.n_addrs; i++)
-		if (addr_equal(addr, &a->cfg.addrs[i]))
-			return true;
-	return false;
-}
-
-static void flush_out(struct agent *a)
-{
-	if (a->n_iov > 0)
-		chan_send(a->gateway, a->iov, a->n_iov);
-	a->n_iov = 0;
-}
-
-static void append(struct agent *a, const uint8_t *frame, size_t n)
-{
-	struct iovec *last = a->n_iov > 0 ? &a->iov[a->n_iov - 1] : NULL;
-
-	if (last && (uint8_t *)last->iov_base + last->iov_len == frame) {
-		last->iov_len += n;
+	if (dropped)
 		return;
-	}
-	if (a->n_iov == OUT_IOV)
-		flush_out(a);
-	a->iov[a->n_iov++] = (struct iovec){ (void *)(uintptr_t)frame, n };
+	atomic_store(&c->is_posted, false); /* before: what changes from now on is posted again */
+	c->fn(c->seat);
 }
 
-/* A packet that was in the device's queue when its offloads were turned off. */
-static void send_segments(struct agent *a, struct span packet, const struct gso *g,
-			  const struct ip_info *info)
+static void call(struct mailbox *box, struct call *c)
 {
-	static uint8_t buf[FRAME_HEAD + TUN_PACKET_MAX];
-	struct gso_iter it;
-	size_t n;
-
-	flush_out(a);
-	gso_iter_init(&it, packet, g, info);
-	while ((n = gso_next(&it, buf + FRAME_HEAD, sizeof(buf) - FRAME_HEAD)) > 0) {
-		struct iovec iov = { buf, FRAME_HEAD + n };
-
-		frame_put_head(buf, n);
-		chan_send(a->gateway, &iov, 1);
-	}
+	if (!atomic_exchange(&c->is_posted, true))
+		mailbox_post(box, &c->mail);
 }
 
-/*
- * One packet read to slot + FRAME_HEAD + 1: its frame is made around it. Returns how much of the
- * buffer it keeps, 0 if it was dropped.
- */
-static size_t take_out(struct agent *a, uint8_t *slot, size_t n)
+static void do_follow(struct seat *s)
 {
-	uint32_t features = chan_features(a->gateway);
-	struct span body = SPAN(slot + FRAME_HEAD, n + 1), packet;
-	uint8_t *head = slot;
-	struct ip_info info;
-	struct gso g;
+	struct worker_order order;
 
-	slot[FRAME_HEAD] = FRAME_PACKET_GSO;
-	if (gso_parse(body, &g, &packet, &info) != 0) {
-		a->drops_form++;
-		return 0;
-	}
-	if (!is_own(a, &info.src)) {
-		a->drops_source++;
-		return 0;
-	}
-	a->packets_out++;
-	if (features & CONTROL_FEATURE_GSO && gso_fits_features(&g, features)) {
-		frame_put_head(head, body.n);
-		append(a, head, FRAME_HEAD + body.n);
-		return GSO_HEAD + packet.n;
-	}
-	if (!gso_is_plain(&g)) {
-		send_segments(a, packet, &g, &info);
-		return 0;
-	}
-	head = slot + GSO_HEAD - FRAME_HEAD; /* over the header that the gateway does not know */
-	frame_put_head(head, packet.n);
-	append(a, head, FRAME_HEAD + packet.n);
-	return GSO_HEAD + packet.n;
+	pthread_mutex_lock(&s->agent->lock);
+	order = s->agent->order;
+	pthread_mutex_unlock(&s->agent->lock);
+	worker_follow(s->worker, &order);
 }
 
-static void pump_out(struct agent *a)
+static void do_print(struct seat *s)
 {
-	size_t used = 0;
-	ssize_t n;
-
-	while (used + GSO_HEAD + TUN_PACKET_MAX <= OUT_BUF) {
-		n = tun_read(a->tun, a->out + used + FRAME_HEAD + 1, TUN_VNET_HDR + TUN_PACKET_MAX);
-		if (n < 0) {
-			fail(a, (int)n);
-			return;
-		}
-		if (n == 0)
-			break;
-		used += take_out(a, a->out + used, (size_t)n);
-	}
-	flush_out(a);
-	if (a->gateway && chan_is_blocked(a->gateway))
-		event_del(a->tun_readable); /* until `writable` */
+	s->totals = (struct chan_totals){ 0 };
+	worker_print(s->worker, &s->totals);
+	call(s->agent->seats[0].box, &s->printed);
 }
 
-/* Answers one packet that cannot be delivered, as the router that this agent is. */
-static int refuse(struct agent *a, size_t n)
+/* Worker 0: who comes last has the others in the totals too. */
+static void do_printed(struct seat *s)
 {
-	uint8_t answer[TUN_VNET_HDR + IP_UNREACHABLE_MAX] = { 0 };
-	struct span body = SPAN(a->out, n + 1), packet;
-	struct iovec iov = { answer, 0 };
-	struct ip_info info;
-	struct gso g;
-	size_t len;
+	struct agent *a = s->agent;
 
-	a->out[0] = FRAME_PACKET_GSO;
-	if (gso_parse(body, &g, &packet, &info) != 0)
-		return 0;
-	len = ip_put_unreachable(packet, &info, &info.dst, answer + TUN_VNET_HDR,
-				 IP_UNREACHABLE_MAX);
-	if (len == 0)
-		return 0;
-	a->refused++;
-	iov.iov_len = TUN_VNET_HDR + len;
-	return tun_write(a->tun, &iov, 1);
+	a->totals.peers += s->totals.peers;
+	a->totals.strangers += s->totals.strangers;
+	a->totals.queued += s->totals.queued;
+	if (--a->n_printing == 0)
+		chan_print_totals(&a->totals);
 }
 
-static void pump_refusals(struct agent *a)
+static void do_reappraise(struct seat *s)
 {
-	ssize_t n;
-	int r = 0;
-
-	for (int i = 0; i < REFUSALS && r >= 0; i++) {
-		n = tun_read(a->tun, a->out + 1, TUN_VNET_HDR + TUN_PACKET_MAX);
-		if (n == 0)
-			return;
-		r = n < 0 ? (int)n : refuse(a, (size_t)n);
-	}
-	if (r < 0)
-		fail(a, r);
+	security_reappraise(s->security, worker_loop(s->worker));
 }
 
-static void on_tun_readable(evutil_socket_t fd, short what, void *arg)
+static void do_stop(struct seat *s)
 {
-	struct agent *a = arg;
+	worker_stop(s->worker);
+}
 
-	(void)fd;
-	(void)what;
-	if (a->gateway)
-		pump_out(a);
+static void do_fail(struct seat *s)
+{
+	s->agent->failed = true;
+	event_base_loopbreak(s->agent->seats[0].base);
+}
+
+/* To all but worker 0. */
+#define CALL_OTHERS(a, what)                                                                       \
+	do {                                                                                       \
+		for (size_t i_ = 1; i_ < (a)->cfg.n_workers; i_++)                                 \
+			call((a)->seats[i_].box, &(a)->seats[i_].what);                            \
+	} while (0)
+
+static void on_lead(void *ctx, const struct worker_order *order)
+{
+	struct agent *a = ctx;
+
+	pthread_mutex_lock(&a->lock);
+	a->order = *order;
+	pthread_mutex_unlock(&a->lock);
+	CALL_OTHERS(a, follow);
+}
+
+static void on_failed(void *ctx, uint8_t lane)
+{
+	struct agent *a = ctx;
+
+	if (lane == 0)
+		do_fail(&a->seats[0]);
 	else
-		pump_refusals(a);
+		call(a->seats[0].box, &a->seats[lane].fail);
 }
 
-static void on_wait_over(evutil_socket_t fd, short what, void *arg)
-{
-	struct agent *a = arg;
-
-	(void)fd;
-	(void)what;
-	if (a->gateway || a->stopping)
-		return;
-	a->refusing = true;
-	log_warn("link-waiting", "gateways=%zu captured_traffic=refused", a->cfg.n_endpoints);
-	event_add(a->tun_readable, NULL);
-}
-
-static void start_waiting(struct agent *a)
-{
-	static const struct timeval wait = { .tv_sec = AGENT_WAIT_MS / 1000,
-					     .tv_usec = (long)(AGENT_WAIT_MS % 1000) * 1000 };
-
-	a->gateway = NULL;
-	a->n_iov = 0;
-	event_del(a->tun_readable);
-	event_add(a->wait_over, &wait);
-}
-
-static enum chan_reason on_open(void *owner, struct chan *c)
-{
-	struct agent *a = owner;
-	uint32_t features = chan_features(c);
-	unsigned wanted = 0;
-	int r;
-
-	if (features & CONTROL_FEATURE_GSO)
-		wanted |= TUN_OFFLOAD_CSUM | TUN_OFFLOAD_TSO;
-	if (features & CONTROL_FEATURE_GSO && features & CONTROL_FEATURE_USO)
-		wanted |= TUN_OFFLOAD_USO;
-	r = tun_set_offloads(a->tun, wanted);
-	if (r < 0) {
-		fail(a, r);
-		return CHAN_R_IO;
-	}
-	link_up(a->link);
-	a->gateway = c;
-	a->refusing = false;
-	event_del(a->wait_over);
-	event_add(a->tun_readable, NULL);
-	log_info("link-up", "gateway=%s tun=%s gso=%s uso=%s transport=%s", chan_name(c),
-		 tun_name(a->tun), r & TUN_OFFLOAD_TSO ? "yes" : "no",
-		 r & TUN_OFFLOAD_USO ? "yes" : "no", a->security ? "rats-tls" : "tcp-plaintext");
-	return CHAN_OK;
-}
-
-static enum chan_reason on_packet(void *owner, struct chan *c, const struct chan_packet *p)
-{
-	static const uint8_t plain[TUN_VNET_HDR];
-	struct agent *a = owner;
-	struct iovec iov[2] = { { (void *)(uintptr_t)plain, sizeof(plain) },
-				{ (void *)(uintptr_t)p->packet.p, p->packet.n } };
-	int r;
-
-	if (!is_own(a, &p->info.dst)) { /* the gateway's mistake must not become a route into this
-					   host */
-		chan_count_drop(c, CHAN_DROP_NO_ROUTE);
-		return CHAN_OK;
-	}
-	a->packets_in++;
-	if (p->is_gso) {
-		/* The fields as gso_parse() judged them, over the peer's own in the receive buffer.
-		 */
-		gso_put(&p->gso, (uint8_t *)(uintptr_t)p->packet.p - GSO_HDR);
-		iov[0] = (struct iovec){ (void *)(uintptr_t)(p->packet.p - GSO_HDR),
-					 p->packet.n + GSO_HDR };
-		r = tun_write(a->tun, iov, 1);
-	} else {
-		r = tun_write(a->tun, iov, 2);
-	}
-	if (r > 0)
-		a->drops_tun++;
-	if (r < 0)
-		fail(a, r);
-	return CHAN_OK;
-}
-
-static enum chan_reason on_routes(void *owner, struct chan *c, const struct control_routes *r)
-{
-	(void)owner;
-	(void)c;
-	(void)r;
-	return CHAN_OK; /* one gateway is the way to everything: nothing to choose from */
-}
-
-static enum chan_reason on_reattested(void *owner, struct chan *c, bool grants_changed)
-{
-	(void)owner;
-	(void)c;
-	(void)grants_changed; /* an agent asks its gateway for no prefix */
-	return CHAN_OK;
-}
-
-static void on_batch_end(void *owner, struct chan *c)
-{
-	(void)owner;
-	(void)c;
-}
-
-static void on_writable(void *owner, struct chan *c)
-{
-	struct agent *a = owner;
-
-	if (c == a->gateway)
-		event_add(a->tun_readable, NULL);
-}
-
-static void on_closed(void *owner, struct chan *c, enum chan_reason why)
-{
-	struct agent *a = owner;
-
-	if (a->stopping) {
-		event_base_loopexit(a->base, NULL);
-		return;
-	}
-	if (c == a->gateway) {
-		log_warn("link-lost", "gateway=%s reason=%s", chan_name(c), chan_reason_word(why));
-		start_waiting(a);
-	}
-	link_lost(a->link);
-}
-
-static const struct chan_handler handler = {
-	.open = on_open,
-	.packet = on_packet,
-	.routes = on_routes,
-	.batch_end = on_batch_end,
-	.reattested = on_reattested,
-	.writable = on_writable,
-	.closed = on_closed,
-};
+static const struct worker_owner owner = { .lead = on_lead, .failed = on_failed };
 
 /* What the gateway hears of us: our addresses, and what our TUN device takes. */
 static int own_hello(const struct agent *a, struct control_hello *out)
@@ -368,33 +173,41 @@ static int own_hello(const struct agent *a, struct control_hello *out)
 	return 0;
 }
 
-static int set_up(struct agent *a)
+static void call_init(struct call *c, struct seat *s, void (*fn)(struct seat *s))
 {
-	struct chan_config cfg = { .handler = &handler,
-				   .owner = a,
-				   .expect = CONTROL_ROLE_GATEWAY,
-				   .plain = !a->security,
-				   .compat = a->cfg.compat,
-				   .adapts = congestion_is_auto(a->cfg.stream.congestion),
-				   .trust = security_trust(a->security, CONTROL_ROLE_GATEWAY) };
-	struct control_hello own;
+	c->mail.fn = on_call;
+	c->seat = s;
+	c->fn = fn;
+}
+
+static int fill_seat(struct agent *a, uint8_t lane, struct security *security)
+{
+	struct seat *s = &a->seats[lane];
+	struct worker_config cfg = { .owner = &owner,
+				     .ctx = a,
+				     .lane = lane,
+				     .agent = &a->cfg,
+				     .tun = a->tun,
+				     .own = &a->own };
 	int r;
 
-	r = own_hello(a, &own);
+	s->agent = a;
+	call_init(&s->follow, s, do_follow);
+	call_init(&s->print, s, do_print);
+	call_init(&s->reappraise, s, do_reappraise);
+	call_init(&s->stop, s, do_stop);
+	call_init(&s->printed, s, do_printed);
+	call_init(&s->fail, s, do_fail);
+	if (lane != 0)
+		s->base = event_base_new();
+	r = s->base ? mailbox_new(s->base, &s->box) : err_new(-ENOMEM);
+	if (r == 0 && security && lane != 0)
+		r = security_remote(security, a->seats[0].box, s->box, &s->security);
 	if (r < 0)
 		return err_pass(r);
-	a->out = malloc(OUT_BUF);
-	a->tun_readable =
-		event_new(a->base, tun_fd(a->tun), EV_READ | EV_PERSIST, on_tun_readable, a);
-	a->wait_over = event_new(a->base, -1, 0, on_wait_over, a);
-	if (!a->out || !a->tun_readable || !a->wait_over)
-		return err_new(-ENOMEM);
-	r = chan_loop_new(a->base, &own, &a->loop);
-	if (r < 0)
-		return err_pass(r);
-	start_waiting(a);
-	return link_new(a->loop, &cfg, a->cfg.endpoints, a->cfg.n_endpoints, &a->cfg.stream,
-			&a->link);
+	cfg.base = s->base;
+	cfg.security = lane == 0 ? security : s->security;
+	return worker_new(&cfg, &s->worker);
 }
 
 int agent_new(struct event_base *base, const struct agent_config *cfg, struct tun *tun,
@@ -405,8 +218,14 @@ int agent_new(struct event_base *base, const struct agent_config *cfg, struct tu
 
 	if (!a)
 		return err_new(-ENOMEM);
-	*a = (struct agent){ .base = base, .tun = tun, .cfg = *cfg, .security = security };
-	r = set_up(a);
+	a->tun = tun;
+	a->cfg = *cfg;
+	a->security = security;
+	pthread_mutex_init(&a->lock, NULL);
+	a->seats[0].base = base;
+	r = own_hello(a, &a->own);
+	for (unsigned i = 0; r == 0 && i < cfg->n_workers; i++)
+		r = fill_seat(a, (uint8_t)i, security);
 	if (r < 0) {
 		agent_free(a);
 		return err_pass(r);
@@ -419,59 +238,87 @@ void agent_free(struct agent *a)
 {
 	if (!a)
 		return;
-	link_free(a->link);
-	if (a->tun_readable)
-		event_free(a->tun_readable);
-	if (a->wait_over)
-		event_free(a->wait_over);
-	chan_loop_free(a->loop);
-	free(a->out);
+	for (size_t i = 0; i < a->cfg.n_workers; i++) {
+		worker_free(a->seats[i].worker);
+		security_free(a->seats[i].security);
+	}
+	for (size_t i = 0; i < a->cfg.n_workers; i++)
+		mailbox_free(a->seats[i].box);
+	for (size_t i = 1; i < a->cfg.n_workers; i++)
+		if (a->seats[i].base)
+			event_base_free(a->seats[i].base);
+	pthread_mutex_destroy(&a->lock);
 	free(a);
 }
 
-void agent_run(struct agent *a, unsigned poll_us)
+static void *run(void *arg)
 {
-	chan_loop_run(a->loop, poll_us);
+	struct seat *s = arg;
+
+	chan_loop_run(worker_loop(s->worker), s->agent->poll_us);
+	return NULL;
+}
+
+/* Signals are worker 0's. 0 or -errno. */
+static int start_others(struct agent *a)
+{
+	char name[16];
+	sigset_t all, before;
+	int r = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	for (size_t i = 1; r == 0 && i < a->cfg.n_workers; i++) {
+		struct seat *s = &a->seats[i];
+
+		r = pthread_create(&s->thread, NULL, run, s);
+		s->is_running = r == 0;
+		snprintf(name, sizeof(name), "enta-%zu", i);
+		if (r == 0)
+			pthread_setname_np(s->thread, name);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r == 0 ? 0 : err_new(-r);
+}
+
+int agent_run(struct agent *a, unsigned poll_us)
+{
+	int r;
+
+	a->poll_us = poll_us;
+	r = start_others(a);
+	if (r == 0)
+		chan_loop_run(worker_loop(a->seats[0].worker), poll_us);
+	CALL_OTHERS(a, stop);
+	for (size_t i = 1; i < a->cfg.n_workers; i++)
+		if (a->seats[i].is_running)
+			pthread_join(a->seats[i].thread, NULL);
+	if (r == 0 && a->failed)
+		r = err_new(-ENODEV);
+	return r;
 }
 
 void agent_reload(struct agent *a)
 {
-	security_reload(a->security, a->loop);
+	security_reload(a->security, worker_loop(a->seats[0].worker));
+	if (a->security)
+		CALL_OTHERS(a, reappraise);
 }
 
-void agent_print(const struct agent *a)
+void agent_print(struct agent *a)
 {
-	chan_loop_print(a->loop);
-	log_info("counter-tun",
-		 "name=%s link=%s packets_out=%llu packets_in=%llu drop_form=%llu drop_source=%llu "
-		 "drop_tun=%llu refused=%llu",
-		 tun_name(a->tun),
-		 a->gateway    ? "up"
-		 : a->refusing ? "refusing"
-			       : "waiting",
-		 (unsigned long long)a->packets_out, (unsigned long long)a->packets_in,
-		 (unsigned long long)a->drops_form, (unsigned long long)a->drops_source,
-		 (unsigned long long)a->drops_tun, (unsigned long long)a->refused);
+	if (a->n_printing > 0)
+		return; /* the answer is under way */
+	a->totals = (struct chan_totals){ 0 };
+	worker_print(a->seats[0].worker, &a->totals);
+	a->n_printing = a->cfg.n_workers - 1;
+	CALL_OTHERS(a, print);
+	if (a->n_printing == 0)
+		chan_print_totals(&a->totals);
 }
 
 void agent_stop(struct agent *a)
 {
-	static const struct timeval limit = { .tv_sec = 1 };
-
-	if (a->stopping)
-		return;
-	a->stopping = true;
-	event_del(a->tun_readable);
-	link_stop(a->link);
-	if (chan_loop_count(a->loop) == 0) {
-		event_base_loopexit(a->base, NULL);
-		return;
-	}
-	chan_loop_drain(a->loop);
-	event_base_loopexit(a->base, &limit);
-}
-
-bool agent_failed(const struct agent *a)
-{
-	return a->failed;
+	worker_stop(a->seats[0].worker);
+	CALL_OTHERS(a, stop);
 }

@@ -42,17 +42,22 @@ struct agent_config {
 	size_t n_endpoints, n_addrs;
 	struct endpoint endpoints[LINK_ENDPOINTS_MAX];
 	struct addr addrs[AGENT_ADDRS_MAX]; /* of the TUN: what this agent owns */
+	unsigned n_workers;		    /* 1 to CONTROL_LANES_MAX */
 };
 
-/* tun is borrowed and outlives the agent, and so is security (NULL: the link is tcp://). 0 or
- * -errno. */
+/*
+ * tun has as many queues as there are workers. It is borrowed and outlives the agent, and so is
+ * security (NULL: the link is tcp://). 0 or -errno.
+ */
 MUST_USE int agent_new(struct event_base *base, const struct agent_config *cfg, struct tun *tun,
 		       struct security *security, struct agent **out);
 void agent_free(struct agent *a);
-void agent_run(struct agent *a, unsigned poll_us); /* until it is stopped; chan_loop_run() */
-void agent_print(const struct agent *a);	   /* counters and the gateway, to the log */
+/* Until it is stopped; poll_us as in chan_loop_run(). The other threads begin and end here, and get
+ * no signals. 0; -ENODEV: the TUN device is gone; -errno. */
+MUST_USE int agent_run(struct agent *a, unsigned poll_us);
+/* What follows is for the thread that runs it. */
+void agent_print(struct agent *a);  /* counters and the gateway, to the log */
 void agent_reload(struct agent *a); /* reads the policy again; leaves a gateway that it refuses */
-void agent_stop(struct agent *a);   /* says goodbye; the loop ends */
-bool agent_failed(const struct agent *a); /* the loop ended because the TUN device is gone */
+void agent_stop(struct agent *a);   /* says goodbye; the loops end */
 
 #endif

@@ -74,10 +74,9 @@ static int run_agent(const struct enta_options *o, struct event_base *base, stru
 		if (!signals[i] || event_add(signals[i], NULL) < 0)
 			r = err_new(-ENOMEM);
 	if (r == 0) {
-		log_info("ready", "name=%s instance=%s tun=%s pid=%d", o->agent.name, o->instance,
-			 tun_name(tun), (int)getpid());
-		agent_run(a, o->poll_us);
-		r = agent_failed(a) ? -ENODEV : 0;
+		log_info("ready", "name=%s instance=%s tun=%s workers=%u pid=%d", o->agent.name,
+			 o->instance, tun_name(tun), o->agent.n_workers, (int)getpid());
+		r = agent_run(a, o->poll_us);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		if (signals[i])
@@ -148,7 +147,12 @@ static int run(const struct enta_options *o, struct capture *c)
 	if (r < 0)
 		return say_failed("look for a guard", r, capture_message(c));
 	keep_guard = keep_guard || o->keep_guard;
-	r = tun_new(o->tun_name, TUN_OFFLOAD_CSUM | TUN_OFFLOAD_TSO | TUN_OFFLOAD_USO, &tun);
+	r = tun_new(o->tun_name, TUN_OFFLOAD_CSUM | TUN_OFFLOAD_TSO | TUN_OFFLOAD_USO,
+		    o->agent.n_workers, &tun);
+	if (r > 0)
+		return say_failed("tell the kernel which queue is for whom, which takes CAP_BPF or "
+				  "CAP_SYS_ADMIN; or use one worker",
+				  -EPERM, o->tun_name);
 	if (r < 0)
 		return say_failed("make the TUN device", r, o->tun_name);
 	r = capture_start(c, tun);

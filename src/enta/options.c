@@ -27,6 +27,7 @@ enum option_index {
 	INSTANCE,
 	TUN_NAME,
 	KEEP_GUARD,
+	WORKERS,
 	BUSY_POLL,
 	CONGESTION,
 	NAME,
@@ -66,6 +67,7 @@ static const struct option_spec specs[] = {
 	[KEEP_GUARD] = { "keep-guard", NULL,
 			 "after a clean stop, go on refusing what was\ncaptured ('enta cleanup' "
 			 "ends it)" },
+	[WORKERS] = COMMON_OPTION_WORKERS,
 	[BUSY_POLL] = COMMON_OPTION_BUSY_POLL,
 	[CONGESTION] = COMMON_OPTION_CONGESTION,
 	[NAME] = { "name", "NAME",
@@ -237,6 +239,8 @@ static const char *set(void *ctx, size_t index, const char *value)
 	case KEEP_GUARD:
 		o->keep_guard = true;
 		return NULL;
+	case WORKERS:
+		return common_set_workers(value, &o->agent.n_workers);
 	case BUSY_POLL:
 		return common_set_busy_poll(value, &o->poll_us);
 	case CONGESTION:
@@ -308,6 +312,7 @@ int enta_options_parse(int argc, char **argv, struct enta_options *out)
 	snprintf(out->instance, sizeof(out->instance), "%s", CAPTURE_INSTANCE_DEFAULT);
 	out->mask_len = 24;
 	out->poll_us = CHAN_POLL_US;
+	out->agent.n_workers = 1;
 	out->agent.security.reattest_s = SECURITY_REATTEST_S;
 	out->agent.stream =
 		(struct stream_options){ .mark = AGENT_FWMARK, .congestion = CONGESTION_AUTO };

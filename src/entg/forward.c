@@ -5,7 +5,8 @@
  * its TTL decremented in place, and its frame appended to the run of that next hop: an iovec into
  * the receive buffer, made longer while the frames lie side by side. At the end of the batch each
  * run goes out in one call. Nothing is copied or allocated on the way, but for a next hop that
- * cannot take a GSO packet: for that one it is segmented here.
+ * cannot take a GSO packet: for that one it is segmented here; and for one whose connections are
+ * all other workers': to those a copy goes (shard.c). No lock is taken.
  */
 #include "entg/peer.h"
 
@@ -20,29 +21,37 @@ enum {
 	LOST_QUIET_MS = 3000, /* a peer that went away may be restarting: no answer yet */
 };
 
+static void send_to(struct peer *to, struct iovec *iov, int n_iov)
+{
+	if (to->c)
+		chan_send(to->c, iov, n_iov);
+	else
+		shard_hand_over(to->s, to, iov, n_iov);
+}
+
 static void flush_run(struct run *run)
 {
 	if (run->n_iov > 0)
-		chan_send(run->to->c, run->iov, run->n_iov);
+		send_to(run->to, run->iov, run->n_iov);
 	run->n_iov = 0;
 }
 
-void forward_flush(struct gateway *g)
+void forward_flush(struct shard *s)
 {
-	for (size_t i = 0; i < g->n_runs; i++)
-		flush_run(&g->runs[i]);
-	g->n_runs = 0;
+	for (size_t i = 0; i < s->n_runs; i++)
+		flush_run(&s->runs[i]);
+	s->n_runs = 0;
 }
 
-static struct run *run_for(struct gateway *g, struct peer *to)
+static struct run *run_for(struct shard *s, struct peer *to)
 {
-	for (size_t i = 0; i < g->n_runs; i++)
-		if (g->runs[i].to == to)
-			return &g->runs[i];
-	if (g->n_runs == ARRAY_LEN(g->runs))
-		forward_flush(g);
-	g->runs[g->n_runs] = (struct run){ .to = to };
-	return &g->runs[g->n_runs++];
+	for (size_t i = 0; i < s->n_runs; i++)
+		if (s->runs[i].to == to)
+			return &s->runs[i];
+	if (s->n_runs == ARRAY_LEN(s->runs))
+		forward_flush(s);
+	s->runs[s->n_runs] = (struct run){ .to = to };
+	return &s->runs[s->n_runs++];
 }
 
 static void append(struct run *run, struct span frame)
@@ -71,7 +80,7 @@ static void append_plain(struct run *run, const struct chan_packet *p)
  */
 static void send_segments(struct run *run, const struct chan_packet *p)
 {
-	static uint8_t buf[128 * 1024];
+	uint8_t *buf = run->to->s->segments;
 	struct iovec iov = { buf, 0 };
 	struct gso_iter it;
 	size_t n;
@@ -79,19 +88,19 @@ static void send_segments(struct run *run, const struct chan_packet *p)
 	flush_run(run); /* what came before goes before */
 	gso_iter_init(&it, p->packet, &p->gso, &p->info);
 	for (;;) {
-		if (sizeof(buf) - iov.iov_len < FRAME_HEAD + p->packet.n) {
-			chan_send(run->to->c, &iov, 1);
+		if (FORWARD_SEGMENTS - iov.iov_len < FRAME_HEAD + p->packet.n) {
+			send_to(run->to, &iov, 1);
 			iov = (struct iovec){ buf, 0 };
 		}
 		n = gso_next(&it, buf + iov.iov_len + FRAME_HEAD,
-			     sizeof(buf) - iov.iov_len - FRAME_HEAD);
+			     FORWARD_SEGMENTS - iov.iov_len - FRAME_HEAD);
 		if (n == 0)
 			break;
 		frame_put_head(buf + iov.iov_len, n);
 		iov.iov_len += FRAME_HEAD + n;
 	}
 	if (iov.iov_len > 0)
-		chan_send(run->to->c, &iov, 1);
+		send_to(run->to, &iov, 1);
 }
 
 /*
@@ -104,8 +113,7 @@ static void answer_no_route(struct peer *from, const struct chan_packet *p)
 	struct iovec iov = { buf, 0 };
 	size_t n;
 
-	if (chan_role(from->c) != CONTROL_ROLE_AGENT ||
-	    clock_now_ms() - from->g->lost_ms < LOST_QUIET_MS)
+	if (from->f.role != CONTROL_ROLE_AGENT || clock_now_ms() - from->s->lost_ms < LOST_QUIET_MS)
 		return;
 	n = ip_put_unreachable(p->packet, &p->info, &p->info.dst, buf + FRAME_HEAD,
 			       IP_UNREACHABLE_MAX);
@@ -117,38 +125,57 @@ static void answer_no_route(struct peer *from, const struct chan_packet *p)
 		chan_send(from->c, &iov, 1);
 }
 
+/*
+ * Whether a neighbour's packet from an address that is not its own may be honest: routes move, and
+ * over several connections the packets of a new one can overtake the news of it.
+ */
+static bool may_be_astray(const struct peer *from, const struct addr *src)
+{
+	const struct prefix host = prefix_of(src, addr_bits(src));
+
+	if (from->f.role == CONTROL_ROLE_AGENT)
+		return false;
+	/* A route that the policy does not grant was not kept: its packets are dropped. */
+	return from->f.lane > 0 || clock_now_ms() - from->s->changed_ms <= SETTLE_MS ||
+	       !chan_may_own(from->c, &host);
+}
+
 /* Whether the peer may send from this address; if not, drops or closes. */
 static enum chan_reason check_source(struct peer *from, const struct addr *src, bool *out_drop)
 {
-	struct gateway *g = from->g;
-	struct prefix host;
+	const struct shard *s = from->s;
 
 	*out_drop = false;
-	if (from->generation == g->generation && addr_equal(src, &from->src))
+	if (from->generation == s->generation && addr_equal(src, &from->src))
 		return CHAN_OK;
-	if (chan_protocol(from->c) == CHAN_PROTOCOL_V0 && !from->v0_learnt &&
-	    chan_role(from->c) == CONTROL_ROLE_AGENT)
+	if (from->f.protocol == CHAN_PROTOCOL_V0 && !from->v0_learnt &&
+	    from->f.role == CONTROL_ROLE_AGENT)
 		return peer_learn(from, src);
-	if (route_may_send(g->table, from, src))
+	if (route_may_send(s->table, from->node, src))
 		return CHAN_OK;
-	host = prefix_of(src, addr_bits(src));
-	/* A neighbour's route that the policy does not grant was not kept: its packets are dropped.
-	 */
-	if (chan_role(from->c) == CONTROL_ROLE_AGENT ||
-	    (clock_now_ms() - g->changed_ms > SETTLE_MS && chan_may_own(from->c, &host)))
-		return CHAN_R_SOURCE;
-	*out_drop = true;
-	return CHAN_OK;
+	*out_drop = may_be_astray(from, src);
+	return *out_drop ? CHAN_OK : CHAN_R_SOURCE;
+}
+
+/*
+ * One of the node's connections, always the same for packets that come in over the same one: so
+ * those of a flow stay in order. Peers, and the lanes of each, are spread over them.
+ */
+static struct peer *way_to(const struct peer *node, const struct peer *from)
+{
+	return node->ways[(from->node->f.id + from->f.lane) % node->n_ways];
 }
 
 static struct peer *next_hop(struct peer *from, const struct addr *src, const struct addr *dst)
 {
-	struct gateway *g = from->g;
+	struct shard *s = from->s;
+	const struct peer *node;
 
-	if (from->generation != g->generation || !addr_equal(dst, &from->dst)) {
-		from->next_hop = route_lookup(g->table, dst);
+	if (from->generation != s->generation || !addr_equal(dst, &from->dst)) {
+		node = route_lookup(s->table, dst);
+		from->next_hop = node ? way_to(node, from) : NULL;
 		from->dst = *dst;
-		from->generation = g->generation;
+		from->generation = s->generation;
 	}
 	from->src = *src;
 	return from->next_hop;
@@ -157,7 +184,7 @@ static struct peer *next_hop(struct peer *from, const struct addr *src, const st
 /* In the form that the next hop takes. */
 static void send_on(struct run *run, const struct chan_packet *p)
 {
-	uint32_t features = chan_features(run->to->c);
+	const uint32_t features = peer_features(run->to);
 
 	if (!p->is_gso || (features & CONTROL_FEATURE_GSO && gso_fits_features(&p->gso, features)))
 		append(run, p->frame);
@@ -169,7 +196,7 @@ static void send_on(struct run *run, const struct chan_packet *p)
 
 enum chan_reason forward_packet(struct peer *from, const struct chan_packet *p)
 {
-	struct gateway *g = from->g;
+	struct shard *s = from->s;
 	enum chan_reason why;
 	struct peer *to;
 	bool drop;
@@ -187,7 +214,8 @@ enum chan_reason forward_packet(struct peer *from, const struct chan_packet *p)
 		answer_no_route(from, p);
 		return CHAN_OK;
 	}
-	if (to == from) { /* agents hear themselves in the kernel; a neighbour's route is moving */
+	if (to->node ==
+	    from->node) { /* agents hear themselves in the kernel; a neighbour's route is moving */
 		chan_count_drop(from->c, CHAN_DROP_LOOP);
 		return CHAN_OK;
 	}
@@ -195,6 +223,6 @@ enum chan_reason forward_packet(struct peer *from, const struct chan_packet *p)
 		chan_count_drop(from->c, CHAN_DROP_TTL);
 		return CHAN_OK;
 	}
-	send_on(run_for(g, to), p);
+	send_on(run_for(s, to), p);
 	return CHAN_OK;
 }

@@ -1,4 +1,4 @@
-/* The gateway's frame: listeners, links to neighbours, timers, start and stop. */
+/* The gateway's frame: listeners, workers, links to neighbours, start and stop. */
 #include "entg/peer.h"
 
 #include <errno.h>
@@ -7,59 +7,110 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/err.h"
-#include "io/congestion.h"
 #include "io/stream.h"
+
+/* --- who comes -------------------------------------------------------------------------------- */
+
+static void take_in(struct shard *s, const struct listener *ls, int fd, const struct addr *from,
+		    uint16_t port)
+{
+	const struct chan_config cfg = shard_chan_config(s, ls->expect, ls->plain);
+	struct chan *c;
+
+	if (chan_loop_strangers(s->loop) >= GATEWAY_STRANGERS_MAX / s->g->n_shards)
+		chan_loop_evict_stranger(s->loop);
+	if (chan_accept_take_fd(s->loop, &cfg, fd, from, port, &c) < 0)
+		atomic_fetch_sub(&s->n_chans, 1);
+}
+
+/* On its way to the worker that is to have it. */
+struct arrival {
+	struct mail mail;
+	struct shard *s;
+	const struct listener *ls;
+	int fd;
+	struct addr from;
+	uint16_t port;
+};
+
+static void on_arrival(struct mail *m, bool dropped)
+{
+	struct arrival *a = (struct arrival *)m; /* its first member */
+
+	if (dropped)
+		stream_close(a->fd, 1);
+	else
+		take_in(a->s, a->ls, a->fd, &a->from, a->port);
+	free(a);
+}
+
+/* The worker with the fewest; so the connections of one node come to different ones. */
+static struct shard *least_of(struct gateway *g)
+{
+	struct shard *least = g->shards[0];
+
+	for (size_t i = 1; i < g->n_shards; i++)
+		if (atomic_load(&g->shards[i]->n_chans) < atomic_load(&least->n_chans))
+			least = g->shards[i];
+	return least;
+}
+
+static void deal_out(const struct listener *ls, int fd, const struct addr *from, uint16_t port)
+{
+	struct shard *s = least_of(ls->g);
+	struct arrival *a;
+
+	atomic_fetch_add(&s->n_chans, 1);
+	if (s->index == 0) {
+		take_in(s, ls, fd, from, port);
+		return;
+	}
+	a = malloc(sizeof(*a));
+	if (!a) {
+		atomic_fetch_sub(&s->n_chans, 1);
+		stream_close(fd, 1);
+		return;
+	}
+	*a = (struct arrival){ .mail.fn = on_arrival, .s = s, .ls = ls, .fd = fd, .from = *from };
+	a->port = port;
+	mailbox_post(s->box, &a->mail);
+}
+
+static void evict_stranger(struct shard *s, void *arg)
+{
+	(void)arg;
+	chan_loop_evict_stranger(s->loop);
+}
 
 /* Accepts until there is nobody left, but leaves the loop a chance in between. */
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	enum { ACCEPTS = 64 };
 	struct listener *ls = arg;
-	struct addr peer;
-	struct chan *c;
+	struct gateway *g = ls->g;
+	struct addr from;
 	uint16_t port;
 	int r, peer_fd;
 
 	(void)what;
 	for (int i = 0; i < ACCEPTS; i++) {
-		r = stream_accept(fd, &peer_fd, &peer, &port);
+		r = stream_accept(fd, &peer_fd, &from, &port);
 		if (r == STREAM_E_AGAIN)
 			return;
 		if (r == -EMFILE || r == -ENFILE) /* make room, or this event never ends */
-			chan_loop_evict_stranger(ls->g->loop);
+			for (size_t k = 0; k < g->n_shards; k++)
+				shard_call(g->shards[k], evict_stranger, NULL);
 		if (r < 0)
 			return;
-		if (chan_loop_strangers(ls->g->loop) >= GATEWAY_STRANGERS_MAX)
-			chan_loop_evict_stranger(ls->g->loop);
-		if (chan_accept_take_fd(ls->g->loop, &ls->chan, peer_fd, &peer, port, &c) < 0)
-			return;
+		deal_out(ls, peer_fd, &from, port);
 	}
 }
 
-static void on_expire(evutil_socket_t fd, short what, void *arg)
-{
-	struct gateway *g = arg;
-
-	(void)fd;
-	(void)what;
-	route_expire(g->table, clock_now_ms());
-}
-
-static struct chan_config chan_config(struct gateway *g, enum control_role expect, bool plain)
-{
-	return (struct chan_config){ .handler = &peer_handler,
-				     .owner = g,
-				     .expect = expect,
-				     .plain = plain,
-				     .compat = g->compat,
-				     .adapts = g->adapts,
-				     .trust = plain ? NULL : security_trust(g->security, expect) };
-}
+/* --- start ------------------------------------------------------------------------------------ */
 
 static int add_listener(struct gateway *g, const struct endpoint *e, enum control_role expect,
-			const struct stream_options *o, const char **out_wrong)
+			const char **out_wrong)
 {
 	static char wrong[ENDPOINT_TEXT_MAX + 80];
 	struct listener *ls = &g->listeners[g->n_listeners];
@@ -69,9 +120,8 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 
 	if (e->host[0] && !addr_parse(e->host, &on))
 		return err_new(-EINVAL);
-	*ls = (struct listener){ .g = g, .fd = -1 };
-	ls->chan = chan_config(g, expect, e->plain);
-	r = stream_listen(&on, e->port, o, &ls->fd);
+	*ls = (struct listener){ .g = g, .fd = -1, .expect = expect, .plain = e->plain };
+	r = stream_listen(&on, e->port, &g->cfg->stream, &ls->fd);
 	if (r < 0) {
 		snprintf(wrong, sizeof(wrong), "cannot listen on %s: %s", endpoint_format(e, text),
 			 err_text(r));
@@ -79,7 +129,7 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 		return err_pass(r);
 	}
 	g->n_listeners++;
-	ls->event = event_new(g->base, ls->fd, EV_READ | EV_PERSIST, on_accept, ls);
+	ls->event = event_new(g->shards[0]->base, ls->fd, EV_READ | EV_PERSIST, on_accept, ls);
 	if (!ls->event || event_add(ls->event, NULL) < 0)
 		return err_new(-ENOMEM);
 	log_info("listening", "on=%s for=%s transport=%s", endpoint_format(e, text),
@@ -88,62 +138,58 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 	return 0;
 }
 
-static int add_link(struct gateway *g, const struct endpoint *e, const struct stream_options *o)
-{
-	const struct chan_config cfg = chan_config(g, CONTROL_ROLE_GATEWAY, e->plain);
-	int r;
-
-	r = link_new(g->loop, &cfg, e, 1, o, &g->links[g->n_links]);
-	if (r == 0)
-		g->n_links++;
-	return r;
-}
-
-static int set_up_security(struct gateway *g, const struct gateway_config *cfg,
-			   const char **out_wrong)
+/* The first worker's, and for the others a way to ask it. */
+static int set_up_security(struct gateway *g, const char **out_wrong)
 {
 	static char wrong[SECURITY_MESSAGE_MAX];
+	struct shard *first = g->shards[0];
 	int r;
 
-	if (!cfg->security.with_agents && !cfg->security.with_gateways)
+	if (!g->cfg->security.with_agents && !g->cfg->security.with_gateways)
 		return 0;
-	r = security_new(g->base, &cfg->security, &g->security, wrong);
+	r = security_new(first->base, &g->cfg->security, &first->security, wrong);
 	if (r < 0)
 		*out_wrong = wrong;
+	for (size_t i = 1; i < g->n_shards && r == 0; i++)
+		r = security_remote(first->security, first->box, g->shards[i]->box,
+				    &g->shards[i]->security);
 	return r;
 }
 
-static int set_up(struct gateway *g, const struct gateway_config *cfg, const char **out_wrong)
+static int add_shards(struct gateway *g, struct event_base *base, const struct control_hello *own)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < g->cfg->n_workers && r == 0; i++) {
+		r = shard_new(g, i, i == 0 ? base : NULL, own, &g->shards[i]);
+		g->n_shards += r == 0;
+	}
+	return r;
+}
+
+static int set_up(struct gateway *g, struct event_base *base, const char **out_wrong)
 {
 	struct control_hello own = { .version = CONTROL_VERSION,
 				     .role = CONTROL_ROLE_GATEWAY,
-				     .features = CONTROL_FEATURE_GSO | CONTROL_FEATURE_USO,
+				     .features = CONTROL_FEATURE_GSO | CONTROL_FEATURE_USO |
+						 CONTROL_FEATURE_LANES,
 				     .mtu = 65535 };
-	static const struct timeval second = { .tv_sec = 1 };
+	const struct gateway_config *cfg = g->cfg;
 	int r;
 
 	*out_wrong = "out of memory";
 	memcpy(own.name, cfg->name, sizeof(own.name));
 	if (getrandom(own.node_id, sizeof(own.node_id), 0) < 0)
 		return err_new(-errno);
-	r = set_up_security(g, cfg, out_wrong);
+	r = add_shards(g, base, &own);
 	if (r == 0)
-		r = chan_loop_new(g->base, &own, &g->loop);
-	if (r == 0)
-		r = route_table_new(own.node_id, neighbours_changed, g, &g->table);
-	if (r < 0)
-		return err_pass(r);
-	g->expire = event_new(g->base, -1, EV_PERSIST, on_expire, g);
-	if (!g->expire || event_add(g->expire, &second) < 0)
-		return err_new(-ENOMEM);
+		r = set_up_security(g, out_wrong);
 	for (size_t i = 0; i < cfg->n_listen_agents && r == 0; i++)
-		r = add_listener(g, &cfg->listen_agents[i], CONTROL_ROLE_AGENT, &cfg->stream,
-				 out_wrong);
+		r = add_listener(g, &cfg->listen_agents[i], CONTROL_ROLE_AGENT, out_wrong);
 	for (size_t i = 0; i < cfg->n_listen_gateways && r == 0; i++)
-		r = add_listener(g, &cfg->listen_gateways[i], CONTROL_ROLE_GATEWAY, &cfg->stream,
-				 out_wrong);
+		r = add_listener(g, &cfg->listen_gateways[i], CONTROL_ROLE_GATEWAY, out_wrong);
 	for (size_t i = 0; i < cfg->n_connect && r == 0; i++)
-		r = add_link(g, &cfg->connect[i], &cfg->stream);
+		r = shard_dial(g->shards[0], i, &cfg->connect[i]);
 	return r;
 }
 
@@ -155,12 +201,9 @@ int gateway_new(struct event_base *base, const struct gateway_config *cfg, struc
 
 	if (!g)
 		return err_new(-ENOMEM);
-	*g = (struct gateway){ .base = base,
-			       .compat = cfg->compat,
-			       .adapts = congestion_is_auto(cfg->stream.congestion) };
-	g->lost_ms = clock_now_ms(); /* just started: neighbours and agents are on their way */
-	TAILQ_INIT(&g->peers);
-	r = set_up(g, cfg, out_wrong);
+	*g = (struct gateway){ .cfg = cfg };
+	pthread_mutex_init(&g->lock, NULL); /* cannot fail with these attributes */
+	r = set_up(g, base, out_wrong);
 	if (r < 0) {
 		gateway_free(g);
 		return err_pass(r);
@@ -184,50 +227,74 @@ void gateway_free(struct gateway *g)
 	if (!g)
 		return;
 	close_listeners(g);
-	for (size_t i = 0; i < g->n_links; i++)
-		link_free(g->links[i]);
-	if (g->expire)
-		event_free(g->expire);
-	route_table_free(g->table);
-	chan_loop_free(g->loop);
-	security_free(g->security);
+	while (g->n_shards > 0) /* the first is last: the others ask it */
+		shard_free(g->shards[--g->n_shards]);
+	pthread_mutex_destroy(&g->lock);
 	free(g);
 }
 
-void gateway_run(struct gateway *g, unsigned poll_us)
+/* --- run -------------------------------------------------------------------------------------- */
+
+int gateway_run(struct gateway *g)
 {
-	chan_loop_run(g->loop, poll_us);
+	int r = 0;
+
+	for (size_t i = 1; i < g->n_shards && r == 0; i++)
+		r = shard_start(g->shards[i]);
+	if (r == 0)
+		chan_loop_run(g->shards[0]->loop, g->cfg->poll_us);
+	else
+		gateway_stop(g);
+	for (size_t i = 1; i < g->n_shards; i++)
+		if (g->shards[i]->is_running)
+			pthread_join(g->shards[i]->thread, NULL);
+	return r;
+}
+
+static void print(struct shard *s, void *arg)
+{
+	const struct peer *p;
+
+	if (s->g->n_shards > 1)
+		log_info("counter-worker", "worker=%u handed_over=%llu handover_drops=%llu",
+			 s->index, (unsigned long long)s->handed_over,
+			 (unsigned long long)s->handover_drops);
+	chan_loop_print(s->loop, arg);
+	TAILQ_FOREACH (p, &s->peers, link)
+		if (p->c && p->f.lane == 0)
+			log_info("routes", "peer=%s prefixes=%zu", chan_name(p->c),
+				 route_count(s->table, p));
 }
 
 void gateway_print(const struct gateway *g)
 {
-	const struct peer *p;
+	struct chan_totals sum = { 0 };
 
-	chan_loop_print(g->loop);
-	TAILQ_FOREACH (p, &g->peers, link)
-		log_info("routes", "peer=%s prefixes=%zu", chan_name(p->c),
-			 route_count(g->table, p));
+	for (size_t i = 0; i < g->n_shards; i++)
+		shard_call(g->shards[i], print, &sum);
+	chan_print_totals(&sum);
+}
+
+static void reappraise(struct shard *s, void *arg)
+{
+	(void)arg;
+	if (s->index > 0)
+		security_reappraise(s->security, s->loop);
 }
 
 void gateway_reload(struct gateway *g)
 {
-	security_reload(g->security, g->loop);
+	security_reload(g->shards[0]->security, g->shards[0]->loop);
+	for (size_t i = 1; i < g->n_shards; i++)
+		shard_call(g->shards[i], reappraise, NULL);
 }
 
 void gateway_stop(struct gateway *g)
 {
-	static const struct timeval limit = { .tv_sec = 2 };
-
-	if (g->stopping)
+	if (g->is_stopping)
 		return;
-	g->stopping = true;
+	g->is_stopping = true;
 	close_listeners(g);
-	for (size_t i = 0; i < g->n_links; i++)
-		link_stop(g->links[i]);
-	if (chan_loop_count(g->loop) == 0) {
-		event_base_loopexit(g->base, NULL);
-		return;
-	}
-	chan_loop_drain(g->loop);
-	event_base_loopexit(g->base, &limit); /* whoever has not gone by then is cut off */
+	for (size_t i = 0; i < g->n_shards; i++)
+		shard_stop(g->shards[i]);
 }

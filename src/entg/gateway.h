@@ -14,7 +14,9 @@ enum {
 	GATEWAY_AGENTS_MAX = 1024,
 	GATEWAY_NEIGHBOURS_MAX = 64,
 	GATEWAY_STRANGERS_MAX = 256, /* connected, not introduced: the oldest gives way */
+	GATEWAY_LANES_MAX = 2048,    /* further connections of those */
 	GATEWAY_LISTEN_MAX = 4,	     /* addresses per kind of peer */
+	GATEWAY_WORKERS_MAX = CONTROL_LANES_MAX,
 };
 
 struct gateway;
@@ -23,7 +25,8 @@ struct event_base;
 struct gateway_config {
 	char name[CONTROL_NAME_MAX + 1];
 	bool compat;
-	unsigned poll_us; /* for gateway_run() */
+	unsigned n_workers; /* 1 to GATEWAY_WORKERS_MAX */
+	unsigned poll_us;   /* of chan_loop_run() */
 	bool has_admin;
 	struct endpoint admin;
 	struct stream_options stream;
@@ -35,15 +38,16 @@ struct gateway_config {
 };
 
 /*
- * Sets up what it proves and judges with, opens the listeners and dials the neighbours. On failure
- * *out_wrong says what could not be had (static storage). 0 or -errno.
+ * Sets up what it proves and judges with, opens the listeners and dials the neighbours. cfg is
+ * borrowed until gateway_free(). On failure *out_wrong says what could not be had (static storage).
+ * 0 or -errno.
  */
 MUST_USE int gateway_new(struct event_base *base, const struct gateway_config *cfg,
 			 struct gateway **out, const char **out_wrong);
 void gateway_free(struct gateway *g);
-void gateway_run(struct gateway *g, unsigned poll_us); /* until it is stopped; chan_loop_run() */
-void gateway_print(const struct gateway *g);	       /* counters and peers, to the log */
-void gateway_reload(struct gateway *g); /* reads the policies again; closes whom they refuse */
+MUST_USE int gateway_run(struct gateway *g); /* until it is stopped; 0 or -errno: no threads */
+void gateway_print(const struct gateway *g); /* counters and peers, to the log */
+void gateway_reload(struct gateway *g);	     /* reads the policies again; closes whom they refuse */
 /* No new peers; GOAWAY to those that are there; the loop ends when the last is gone. */
 void gateway_stop(struct gateway *g);
 

@@ -35,6 +35,7 @@ enum option_index {
 	REATTEST,
 	CIPHER_BACKEND,
 	COMPAT,
+	WORKERS,
 	BUSY_POLL,
 	CONGESTION,
 	NAME,
@@ -63,6 +64,7 @@ static const struct option_spec specs[] = {
 	[CIPHER_BACKEND] = COMMON_OPTION_CIPHER_BACKEND,
 	[COMPAT] = { "compat", NULL,
 		     "speak protocol v0 to gateways, and take a silent\npeer for one of v0" },
+	[WORKERS] = COMMON_OPTION_WORKERS,
 	[BUSY_POLL] = COMMON_OPTION_BUSY_POLL,
 	[CONGESTION] = COMMON_OPTION_CONGESTION,
 	[NAME] = { "name", "NAME",
@@ -159,6 +161,8 @@ static const char *set(void *ctx, size_t index, const char *value)
 	case COMPAT:
 		cfg->compat = true;
 		return NULL;
+	case WORKERS:
+		return common_set_workers(value, &cfg->n_workers);
 	case BUSY_POLL:
 		return common_set_busy_poll(value, &cfg->poll_us);
 	case CONGESTION:
@@ -269,7 +273,7 @@ static int run(const struct gateway_config *cfg)
 		r = sandbox_enter(SANDBOX_KEEP_NOTHING);
 	if (r == 0) {
 		log_info("ready", "name=%s pid=%d", cfg->name, (int)getpid());
-		gateway_run(g, cfg->poll_us);
+		r = gateway_run(g);
 		log_info("stopped", "name=%s", cfg->name);
 	}
 	admin_free(admin);
@@ -287,6 +291,7 @@ int main(int argc, char **argv)
 	r = start_options(&argc, &argv);
 	if (r != 0)
 		return r;
+	cfg.n_workers = 1;
 	cfg.poll_us = start_poll_us;
 	cfg.security.reattest_s = SECURITY_REATTEST_S;
 	cfg.stream = (struct stream_options){ .congestion = CONGESTION_AUTO };

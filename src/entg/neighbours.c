@@ -13,8 +13,8 @@
 
 static bool is_told(const struct peer *p)
 {
-	return chan_role(p->c) == CONTROL_ROLE_GATEWAY &&
-	       chan_protocol(p->c) == CHAN_PROTOCOL_ENG1 && chan_state(p->c) == CHAN_OPEN;
+	return p->c && p->f.lane == 0 && p->f.role == CONTROL_ROLE_GATEWAY &&
+	       p->f.protocol == CHAN_PROTOCOL_ENG1 && chan_state(p->c) == CHAN_OPEN;
 }
 
 /* Sends routes to one neighbour, in as many frames as they need. */
@@ -32,52 +32,52 @@ static void send_routes(struct peer *to, const struct control_routes *r)
 	}
 }
 
-static void tell_one(struct gateway *g, struct peer *to)
+static void tell_one(struct shard *s, struct peer *to)
 {
-	struct control_routes r = { .n_routes = g->news.n_routes };
+	struct control_routes r = { .n_routes = s->news.n_routes };
 
 	for (size_t i = 0; i < r.n_routes; i++) {
-		r.routes[i] = g->news.routes[i];
-		if (g->news_from[i] == to)
+		r.routes[i] = s->news.routes[i];
+		if (s->news_from[i] == to)
 			r.routes[i].n_path = 0;
 	}
 	send_routes(to, &r);
 }
 
-void neighbours_tell(struct gateway *g)
+void neighbours_tell(struct shard *s)
 {
 	struct peer *p;
 
-	if (g->news.n_routes == 0)
+	if (s->news.n_routes == 0)
 		return;
-	TAILQ_FOREACH (p, &g->peers, link)
+	TAILQ_FOREACH (p, &s->peers, link)
 		if (is_told(p))
-			tell_one(g, p);
-	g->news.n_routes = 0;
+			tell_one(s, p);
+	s->news.n_routes = 0;
 }
 
-static void fill_route(const struct gateway *g, struct control_route *out,
+static void fill_route(const struct shard *s, struct control_route *out,
 		       const struct prefix *prefix, const struct route_path *path)
 {
 	*out = (struct control_route){ .prefix = *prefix };
 	if (!path || path->n >= CONTROL_PATH_MAX)
 		return; /* gone, or farther than a route may reach: withdrawn */
-	memcpy(out->path[0], chan_loop_own(g->loop)->node_id, CONTROL_NODE_ID);
+	memcpy(out->path[0], chan_loop_own(s->loop)->node_id, CONTROL_NODE_ID);
 	memcpy(out->path[1], path->ids, path->n * sizeof(path->ids[0]));
 	out->n_path = path->n + 1;
 }
 
-void neighbours_changed(void *gateway, const struct prefix *prefix, void *peer,
+void neighbours_changed(void *shard, const struct prefix *prefix, void *peer,
 			const struct route_path *path)
 {
-	struct gateway *g = gateway;
+	struct shard *s = shard;
 
-	g->generation++;
-	g->changed_ms = clock_now_ms();
-	if (g->news.n_routes == CONTROL_ROUTES_MAX)
-		neighbours_tell(g);
-	g->news_from[g->news.n_routes] = peer;
-	fill_route(g, &g->news.routes[g->news.n_routes++], prefix, path);
+	s->generation++;
+	s->changed_ms = clock_now_ms();
+	if (s->news.n_routes == CONTROL_ROUTES_MAX)
+		neighbours_tell(s);
+	s->news_from[s->news.n_routes] = peer;
+	fill_route(s, &s->news.routes[s->news.n_routes++], prefix, path);
 }
 
 struct newcomer {
@@ -92,20 +92,20 @@ static void collect(void *ctx, const struct prefix *prefix, void *peer,
 
 	if (peer == n->to)
 		return;
-	fill_route(n->to->g, &n->routes.routes[n->routes.n_routes++], prefix, path);
+	fill_route(n->to->s, &n->routes.routes[n->routes.n_routes++], prefix, path);
 	if (n->routes.n_routes < CONTROL_ROUTES_MAX)
 		return;
 	send_routes(n->to, &n->routes);
 	n->routes.n_routes = 0;
 }
 
-void neighbours_tell_all(struct gateway *g, struct peer *newcomer)
+void neighbours_tell_all(struct shard *s, struct peer *newcomer)
 {
 	struct newcomer n = { .to = newcomer };
 
 	if (!is_told(newcomer))
 		return;
-	route_each_best(g->table, collect, &n);
+	route_each_best(s->table, collect, &n);
 	send_routes(newcomer, &n.routes);
 }
 
@@ -113,42 +113,43 @@ void neighbours_tell_all(struct gateway *g, struct peer *newcomer)
 static int refuse(struct peer *from, const struct prefix *prefix)
 {
 	enum { BURST = 5, PERIOD_MS = 10000 };
-	struct gateway *g = from->g;
+	struct shard *s = from->s;
 	char text[PREFIX_TEXT_MAX];
 	uint32_t suppressed;
 
-	if (log_limit_pass(&g->denied_log, clock_now_ms(), BURST, PERIOD_MS, &suppressed))
+	if (log_limit_pass(&s->denied_log, clock_now_ms(), BURST, PERIOD_MS, &suppressed))
 		log_warn("route-denied",
 			 "peer=%s prefix=%s reason=prefix-not-granted suppressed=%u",
 			 chan_name(from->c), prefix_format(prefix, text), suppressed);
-	return route_withdraw(g->table, prefix, from, clock_now_ms());
+	return rib_withdraw(from, prefix);
+}
+
+static int take(struct peer *from, const struct control_route *in)
+{
+	struct route_path path = { .n = in->n_path };
+	int r;
+
+	memcpy(path.ids, in->path, in->n_path * sizeof(in->path[0]));
+	if (in->n_path == 0)
+		return rib_withdraw(from, &in->prefix);
+	if (!chan_may_own(from->c, &in->prefix))
+		return refuse(from, &in->prefix);
+	r = rib_add(from, &in->prefix, &path);
+	/* A looping path replaces what this neighbour told before: it has no way for us now. */
+	return r == ROUTE_E_LOOP ? rib_withdraw(from, &in->prefix) : r;
 }
 
 enum chan_reason neighbours_told(struct peer *from, const struct control_routes *r)
 {
-	struct gateway *g = from->g;
-	int result;
+	int result = 0;
 
-	for (size_t i = 0; i < r->n_routes; i++) {
-		const struct control_route *in = &r->routes[i];
-		struct route_path path = { .n = in->n_path };
-
-		memcpy(path.ids, in->path, in->n_path * sizeof(in->path[0]));
-		if (in->n_path > 0 && !chan_may_own(from->c, &in->prefix))
-			result = refuse(from, &in->prefix);
-		else if (in->n_path > 0)
-			result = route_add(g->table, &in->prefix, from, &path);
-		else
-			result = route_withdraw(g->table, &in->prefix, from, clock_now_ms());
-		/* A looping path replaces what this neighbour told before: it has no way for us
-		 * now. */
-		if (result == ROUTE_E_LOOP && in->n_path > 0)
-			result = route_withdraw(g->table, &in->prefix, from, clock_now_ms());
-		if (result == ROUTE_E_FULL)
-			return CHAN_R_LIMIT;
-		if (result < 0)
-			return CHAN_R_MEMORY;
-	}
-	neighbours_tell(g);
-	return CHAN_OK;
+	if (from->f.lane > 0)
+		return CHAN_R_ROUTES;
+	rib_enter(from->s);
+	for (size_t i = 0; i < r->n_routes && result >= 0 && result != ROUTE_E_FULL; i++)
+		result = take(from, &r->routes[i]);
+	rib_leave(from->s);
+	if (result == ROUTE_E_FULL)
+		return CHAN_R_LIMIT;
+	return result < 0 ? CHAN_R_MEMORY : CHAN_OK;
 }

@@ -4,6 +4,9 @@
  * An agent owns the prefixes of its HELLO (or, v0, the address of its first packet); a prefix has
  * one owner here, and a second one is refused, unless it is the same process on a new connection. A
  * v0 gateway announces nothing, so it is where everything goes that nobody else has.
+ *
+ * A node with several workers comes on several connections (docs/wire.md 4.9). That of lane 0
+ * speaks for it and owns; the others join it, carry its packets, and go when it goes.
  */
 #include "entg/peer.h"
 
@@ -18,26 +21,24 @@
 /* Peers of one kind, and both accepted by the same alternative of its policy. */
 static bool are_equals(const struct peer *a, const struct peer *b)
 {
-	const struct appraisal *va = chan_appraisal(a->c), *vb = chan_appraisal(b->c);
-
-	return chan_role(a->c) == chan_role(b->c) && va && vb && va->alternative == vb->alternative;
+	return a->f.role == b->f.role && a->f.attested && b->f.attested &&
+	       a->f.alternative == b->f.alternative;
 }
 
 static bool same_node(const struct peer *a, const struct peer *b)
 {
-	const bool unproved = !chan_appraisal(a->c) && !chan_appraisal(b->c);
+	const bool unproved = !a->f.attested && !b->f.attested;
 
 	/* A node id can be copied: who was accepted as something is replaced by the same only. */
-	if (!are_equals(a, b) && !(unproved && chan_role(a->c) == chan_role(b->c)))
+	if (!are_equals(a, b) && !(unproved && a->f.role == b->f.role))
 		return false;
-	return chan_protocol(a->c) == CHAN_PROTOCOL_ENG1 &&
-	       chan_protocol(b->c) == CHAN_PROTOCOL_ENG1 &&
-	       memcmp(chan_peer(a->c)->node_id, chan_peer(b->c)->node_id, CONTROL_NODE_ID) == 0;
+	return a->f.protocol == CHAN_PROTOCOL_ENG1 && b->f.protocol == CHAN_PROTOCOL_ENG1 &&
+	       memcmp(a->f.hello.node_id, b->f.hello.node_id, CONTROL_NODE_ID) == 0;
 }
 
 static bool claims(const struct peer *p, const struct prefix *prefix)
 {
-	const struct control_hello *h = chan_peer(p->c);
+	const struct control_hello *h = &p->f.hello;
 
 	for (size_t i = 0; i < h->n_prefixes; i++)
 		if (prefix_equal(&h->prefixes[i], prefix))
@@ -51,7 +52,7 @@ static bool claims(const struct peer *p, const struct prefix *prefix)
  */
 static bool may_take_over(const struct peer *p, const struct peer *q, const struct prefix *prefix)
 {
-	return are_equals(p, q) && chan_appraisal(p->c)->may_replace && claims(q, prefix);
+	return are_equals(p, q) && p->f.may_replace && claims(q, prefix);
 }
 
 static enum chan_reason own(struct peer *p, const struct prefix *prefix)
@@ -62,16 +63,16 @@ static enum chan_reason own(struct peer *p, const struct prefix *prefix)
 
 	if (!chan_may_own(p->c, prefix))
 		return CHAN_R_DENIED;
-	r = route_add(p->g->table, prefix, p, &direct);
+	r = rib_add(p, prefix, &direct);
 	if (r == ROUTE_E_TAKEN) {
-		for (q = TAILQ_FIRST(&p->g->peers); q; q = next) {
+		for (q = TAILQ_FIRST(&p->s->peers); q; q = next) {
 			next = TAILQ_NEXT(q, link);
-			if (q != p && (same_node(p, q) || may_take_over(p, q, prefix))) {
-				route_drop_peer(p->g->table, q);
-				chan_close(q->c, CHAN_R_REPLACED);
-			}
+			if (q->f.lane == 0 && q != p &&
+			    (same_node(p, q) || may_take_over(p, q, prefix)) &&
+			    rib_evict(q, CHAN_R_REPLACED) < 0)
+				return CHAN_R_MEMORY;
 		}
-		r = route_add(p->g->table, prefix, p, &direct);
+		r = rib_add(p, prefix, &direct);
 	}
 	if (r == ROUTE_E_TAKEN)
 		return CHAN_R_PREFIX_TAKEN;
@@ -88,7 +89,7 @@ static enum chan_reason be_default(struct peer *p)
 {
 	static const struct prefix all[] = { { .addr.family = AF_INET },
 					     { .addr.family = AF_INET6 } };
-	struct route_path path = { .n = chan_role(p->c) == CONTROL_ROLE_GATEWAY };
+	struct route_path path = { .n = p->f.role == CONTROL_ROLE_GATEWAY };
 	const struct appraisal *a = chan_appraisal(p->c);
 	const struct prefix *prefixes = a ? a->prefixes : all;
 	const size_t n = a ? a->n_prefixes : ARRAY_LEN(all);
@@ -96,7 +97,7 @@ static enum chan_reason be_default(struct peer *p)
 
 	memcpy(path.ids[0], p->v0_id, sizeof(p->v0_id));
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = route_add(p->g->table, &prefixes[i], p, &path);
+		r = rib_add(p, &prefixes[i], &path);
 		if (r == ROUTE_E_TAKEN) /* a second silent agent: until it has sent something */
 			r = 0;
 	}
@@ -111,84 +112,270 @@ enum chan_reason peer_learn(struct peer *p, const struct addr *src)
 	enum chan_reason why;
 
 	p->v0_learnt = true;
+	rib_enter(p->s);
 	/* Where everything went while it was silent: no more, and not for a moment's source checks.
 	 */
-	route_drop_peer(p->g->table, p);
-	why = own(p, &host);
-	neighbours_tell(p->g);
+	why = rib_drop(p) == 0 ? own(p, &host) : CHAN_R_MEMORY;
+	rib_leave(p->s);
 	return why;
 }
 
 static enum chan_reason introduce(struct peer *p)
 {
-	const struct control_hello *h = chan_peer(p->c);
+	const struct control_hello *h = &p->f.hello;
 	enum chan_reason why = CHAN_OK;
 
-	if (chan_role(p->c) == CONTROL_ROLE_GATEWAY)
-		return chan_protocol(p->c) == CHAN_PROTOCOL_V0 ? be_default(p) : CHAN_OK;
-	if (chan_protocol(p->c) == CHAN_PROTOCOL_V0)
+	if (p->f.role == CONTROL_ROLE_GATEWAY)
+		return p->f.protocol == CHAN_PROTOCOL_V0 ? be_default(p) : CHAN_OK;
+	if (p->f.protocol == CHAN_PROTOCOL_V0)
 		return chan_stats(p->c)->frames_in == 0 ? be_default(p) : CHAN_OK;
 	for (size_t i = 0; i < h->n_prefixes && why == CHAN_OK; i++)
 		why = own(p, &h->prefixes[i]);
 	return why;
 }
 
-static enum chan_reason on_open(void *owner, struct chan *c)
-{
-	bool agent = chan_role(c) == CONTROL_ROLE_AGENT;
-	struct gateway *g = owner;
-	enum chan_reason why;
-	struct peer *p;
+/* --- lanes ------------------------------------------------------------------------------------ */
 
-	if (agent ? g->n_agents >= GATEWAY_AGENTS_MAX : g->n_neighbours >= GATEWAY_NEIGHBOURS_MAX)
-		return CHAN_R_LIMIT;
-	p = calloc(1, sizeof(*p));
+/* Where packets for this node go from here: this worker's own connections before those of others.
+ */
+static void choose_ways(struct peer *node)
+{
+	const bool is_ours[] = { true, false };
+
+	node->n_ways = 0;
+	for (size_t k = 0; k < ARRAY_LEN(is_ours) && node->n_ways == 0; k++)
+		for (size_t i = 0; i < ARRAY_LEN(node->lanes); i++)
+			if (node->lanes[i] && !node->lanes[i]->c == !is_ours[k])
+				node->ways[node->n_ways++] = node->lanes[i];
+}
+
+/* The node that a lane belongs to; the newest, for an older one with that id is being replaced. */
+static struct peer *node_of(const struct peer *lane)
+{
+	struct peer *q;
+
+	TAILQ_FOREACH_REVERSE(q, &lane->s->peers, peer_list, link)
+	if (q->f.lane == 0 && !q->is_leaving && same_node(lane, q) && q->f.link == lane->f.link)
+		return q;
+	return NULL;
+}
+
+struct peer *peer_find(const struct shard *s, uint64_t id)
+{
+	struct peer *p = s->places[id % SHARD_PEERS_MAX];
+
+	return p && p->f.id == id ? p : NULL;
+}
+
+/* A neighbour that we dialled and that takes lanes: this worker dials it too. */
+static void dial_lane(struct shard *s, const struct peer *node)
+{
+	if (s->index == 0 || node->f.link < 0 || !(node->f.hello.features & CONTROL_FEATURE_LANES))
+		return;
+	if (shard_dial(s, (size_t)node->f.link, &node->f.remote) < 0)
+		log_warn("lane-failed", "worker=%u reason=\"out of memory\"", s->index);
+}
+
+void peer_attach(struct peer *p)
+{
+	struct shard *s = p->s;
+
+	TAILQ_INSERT_TAIL(&s->peers, p, link);
+	if (p->c)
+		s->places[p->f.id % SHARD_PEERS_MAX] = p;
+	p->node = p->f.lane == 0 ? p : node_of(p);
+	if (p->node) {
+		p->node->lanes[p->f.lane] = p;
+		choose_ways(p->node);
+	}
+	s->generation++;
+	if (p->f.lane == 0)
+		dial_lane(s, p);
+}
+
+static void leave_node(struct peer *lane)
+{
+	struct peer *node = lane->node;
+
+	if (!node || node->lanes[lane->f.lane] != lane)
+		return;
+	node->lanes[lane->f.lane] = NULL;
+	choose_ways(node);
+}
+
+/* It speaks for nobody any more: its lanes lose their meaning. */
+static void leave_lanes(struct peer *node)
+{
+	struct shard *s = node->s;
+	struct peer *q;
+
+	if (node->f.link >= 0 && s->index > 0 && s->links[node->f.link])
+		link_stop(s->links[node->f.link]);
+	TAILQ_FOREACH (q, &s->peers, link) {
+		if (q->node != node || q == node)
+			continue;
+		q->node = NULL;
+		if (q->c)
+			chan_close(q->c, CHAN_R_LANE);
+	}
+}
+
+void peer_detach(struct peer *p)
+{
+	struct shard *s = p->s;
+
+	if (p->f.lane == 0) {
+		route_drop_peer(s->table, p);
+		s->lost_ms = clock_now_ms();
+		leave_lanes(p);
+	} else {
+		leave_node(p);
+	}
+	if (p->c)
+		s->places[p->f.id % SHARD_PEERS_MAX] = NULL;
+	TAILQ_REMOVE(&s->peers, p, link);
+	s->generation++; /* nobody may remember this peer as a next hop */
+}
+
+/* One more connection of a node that is here already. */
+static enum chan_reason join(struct peer *p)
+{
+	struct peer *node = node_of(p), *before;
+
+	if (!node || p->f.protocol != CHAN_PROTOCOL_ENG1)
+		return CHAN_R_LANE;
+	before = node->lanes[p->f.lane];
+	if (before && rib_evict(before, CHAN_R_REPLACED) < 0)
+		return CHAN_R_MEMORY;
+	return rib_introduce(p) == 0 ? CHAN_OK : CHAN_R_MEMORY;
+}
+
+/* --- what the channels tell --------------------------------------------------------------------
+ */
+
+static void judge(struct peer *p)
+{
+	const struct appraisal *a = chan_appraisal(p->c);
+
+	p->f.attested = a != NULL;
+	p->f.may_replace = a && a->may_replace;
+	p->f.alternative = a ? a->alternative : -1;
+}
+
+static int link_of(const struct shard *s, const struct chan *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(s->links); i++)
+		if (s->links[i] && link_chan(s->links[i]) == c)
+			return (int)i;
+	return -1;
+}
+
+/* A number that leads to a free place in the worker's table, if there is one. */
+static bool number(struct peer *p)
+{
+	for (size_t i = 0; i < SHARD_PEERS_MAX; i++) {
+		p->f.id = ++p->s->g->last_id;
+		if (!p->s->places[p->f.id % SHARD_PEERS_MAX])
+			return true;
+	}
+	return false;
+}
+
+static struct peer *peer_new(struct shard *s, struct chan *c)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	*p = (struct peer){ .s = s, .c = c };
+	p->f = (struct peer_facts){ .home = s->index,
+				    .role = chan_role(c),
+				    .protocol = chan_protocol(c),
+				    .link = link_of(s, c),
+				    .lane = chan_lane(c),
+				    .hello = *chan_peer(c) };
+	STAILQ_INIT(&p->farewells);
+	chan_remote(c, &p->f.remote);
+	judge(p);
+	if (!number(p) || getrandom(p->v0_id, sizeof(p->v0_id), 0) < 0) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+/* How many there are of its kind, and may be. */
+static size_t *count_of(struct gateway *g, const struct peer *p, size_t *out_max)
+{
+	if (p->f.lane > 0) {
+		*out_max = GATEWAY_LANES_MAX;
+		return &g->n_lanes;
+	}
+	*out_max = p->f.role == CONTROL_ROLE_AGENT ? GATEWAY_AGENTS_MAX : GATEWAY_NEIGHBOURS_MAX;
+	return p->f.role == CONTROL_ROLE_AGENT ? &g->n_agents : &g->n_neighbours;
+}
+
+static enum chan_reason admit(struct shard *s, struct chan *c)
+{
+	struct peer *p = s->is_incomplete ? NULL : peer_new(s, c);
+	enum chan_reason why = CHAN_OK;
+	size_t *n, max;
+
 	if (!p)
 		return CHAN_R_MEMORY;
-	*p = (struct peer){ .g = g, .c = c };
-	if (getrandom(p->v0_id, sizeof(p->v0_id), 0) < 0) {
+	n = count_of(s->g, p, &max);
+	if (*n >= max)
+		why = CHAN_R_LIMIT;
+	else if (p->f.lane > 0)
+		why = join(p);
+	else if (rib_introduce(p) < 0)
+		why = CHAN_R_MEMORY;
+	if (why != CHAN_OK) {
 		free(p);
-		return CHAN_R_MEMORY;
+		return why;
 	}
 	chan_set_data(c, p);
-	TAILQ_INSERT_TAIL(&g->peers, p, link);
-	if (agent)
-		g->n_agents++;
-	else
-		g->n_neighbours++;
-	for (size_t i = 0; i < g->n_links; i++)
-		if (link_chan(g->links[i]) == c)
-			link_up(g->links[i]);
-	why = introduce(p);
-	neighbours_tell(g);
-	if (why == CHAN_OK)
-		neighbours_tell_all(g, p);
-	return why;
+	++*n;
+	return p->f.lane == 0 ? introduce(p) : CHAN_OK;
+}
+
+static enum chan_reason on_open(void *owner, struct chan *c)
+{
+	struct shard *s = owner;
+	const int link = link_of(s, c);
+	enum chan_reason why;
+
+	rib_enter(s);
+	why = admit(s, c);
+	rib_leave(s);
+	if (why != CHAN_OK)
+		return why;
+	if (link >= 0)
+		link_up(s->links[link]);
+	neighbours_tell_all(s, chan_data(c));
+	return CHAN_OK;
 }
 
 static void on_closed(void *owner, struct chan *c, enum chan_reason why)
 {
 	struct peer *p = chan_data(c);
-	struct gateway *g = owner;
+	struct shard *s = owner;
+	const int link = link_of(s, c);
+	size_t max;
 
 	(void)why;
-	for (size_t i = 0; i < g->n_links; i++)
-		if (link_chan(g->links[i]) == c)
-			link_lost(g->links[i]);
+	if (link >= 0)
+		link_lost(s->links[link]);
+	if (!chan_is_dialled(c))
+		atomic_fetch_sub(&s->n_chans, 1);
 	if (p) {
-		g->lost_ms = clock_now_ms();
-		if (chan_role(c) == CONTROL_ROLE_AGENT)
-			g->n_agents--;
-		else
-			g->n_neighbours--;
-		TAILQ_REMOVE(&g->peers, p, link);
-		route_drop_peer(g->table, p);
-		g->generation++; /* nobody may remember this peer as a next hop */
-		neighbours_tell(g);
-		free(p);
+		rib_enter(s);
+		--*count_of(s->g, p, &max);
+		rib_gone(p);
+		rib_leave(s);
 	}
-	if (g->stopping && chan_loop_count(g->loop) == 0)
-		event_base_loopexit(g->base, NULL);
+	if (s->is_stopping && chan_loop_count(s->loop) == 0)
+		event_base_loopexit(s->base, NULL);
 }
 
 static enum chan_reason on_packet(void *owner, struct chan *c, const struct chan_packet *p)
@@ -210,8 +397,16 @@ static enum chan_reason on_routes(void *owner, struct chan *c, const struct cont
 static enum chan_reason on_reattested(void *owner, struct chan *c, bool grants_changed)
 {
 	const struct control_hello *h = chan_peer(c);
+	struct peer *p = chan_data(c);
+	struct shard *s = owner;
+	int r;
 
-	(void)owner;
+	rib_enter(s);
+	judge(p);
+	r = rib_update(p);
+	rib_leave(s);
+	if (r < 0)
+		return CHAN_R_MEMORY;
 	if (!grants_changed)
 		return CHAN_OK;
 	if (chan_role(c) == CONTROL_ROLE_GATEWAY || chan_protocol(c) == CHAN_PROTOCOL_V0)

@@ -134,7 +134,7 @@ static void start_tls(struct agent *a, const char *backend)
 static void join(struct agent *a, uint8_t number, const char *backend)
 {
 	struct chan_config cfg = { .handler = &peer_handler,
-				   .owner = gateway,
+				   .owner = gateway->shards[0],
 				   .expect = CONTROL_ROLE_AGENT,
 				   .plain = !backend };
 	struct control_hello hello = { .version = CONTROL_VERSION,
@@ -156,8 +156,9 @@ static void join(struct agent *a, uint8_t number, const char *backend)
 	a->fd = fds[1];
 	if (backend)
 		start_tls(a, backend);
-	cfg.trust = backend ? security_trust(gateway->security, CONTROL_ROLE_AGENT) : NULL;
-	need(chan_accept_take_fd(gateway->loop, &cfg, fds[0], &peer, number, &a->c) == 0,
+	cfg.trust =
+		backend ? security_trust(gateway->shards[0]->security, CONTROL_ROLE_AGENT) : NULL;
+	need(chan_accept_take_fd(gateway->shards[0]->loop, &cfg, fds[0], &peer, number, &a->c) == 0,
 	     "not accepted");
 	spin(a);
 	need(control_put_hello(&hello, buf, sizeof(buf), &n) == 0, "no HELLO");
@@ -226,7 +227,8 @@ static size_t cross(struct agent *from, struct agent *to, size_t packet, int tur
 
 int main(int argc, char **argv)
 {
-	static struct gateway_config cfg = { .security.policy_agents = SECURITY_UNATTESTED };
+	static struct gateway_config cfg = { .n_workers = 1,
+					     .security.policy_agents = SECURITY_UNATTESTED };
 	const char *backend = argc > 1 && strcmp(argv[1], "plain") != 0 ? argv[1] : NULL;
 	const size_t packet = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	const int turns = argc > 3 ? atoi(argv[3]) : 0;

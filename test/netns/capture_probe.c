@@ -127,21 +127,22 @@ static void drop_privileges(void)
 static void relay(struct tun *t, int link)
 {
 	static uint8_t buf[TUN_VNET_HDR + TUN_PACKET_MAX];
+	struct tun_queue *q = tun_queue(t, 0);
 	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
-				{ .fd = tun_fd(t), .events = POLLIN },
+				{ .fd = tun_queue_fd(q), .events = POLLIN },
 				{ .fd = link, .events = POLLIN } };
 	struct iovec iov = { .iov_base = buf };
 	ssize_t n;
 
 	while (poll(fds, ARRAY_LEN(fds), -1) >= 0 && !fds[0].revents) {
-		n = fds[1].revents ? tun_read(t, buf, sizeof(buf)) : 0;
+		n = fds[1].revents ? tun_read(q, buf, sizeof(buf)) : 0;
 		check("tun_read", (int)n, "");
 		if (n > 0 && link >= 0 && send(link, buf, (size_t)n, MSG_NOSIGNAL) < 0)
 			fds[2].fd = link = -1; /* the peer has gone: packets are lost */
 		n = fds[2].revents ? recv(link, buf, sizeof(buf), 0) : 0;
 		iov.iov_len = n > 0 ? (size_t)n : 0;
 		if (n > 0)
-			check("tun_write", tun_write(t, &iov, 1), "");
+			check("tun_write", tun_write(q, &iov, 1), "");
 		else if (fds[2].revents)
 			fds[2].fd = link = -1;
 	}
@@ -154,7 +155,7 @@ static void run(struct probe *p, struct capture *c)
 	bool guard;
 
 	check("tun_new",
-	      tun_new(p->cfg.tun_name, TUN_OFFLOAD_CSUM | TUN_OFFLOAD_TSO | TUN_OFFLOAD_USO, &t),
+	      tun_new(p->cfg.tun_name, TUN_OFFLOAD_CSUM | TUN_OFFLOAD_TSO | TUN_OFFLOAD_USO, 1, &t),
 	      "");
 	check("capture_start", capture_start(c, t), capture_message(c));
 	check("capture_guard_present", capture_guard_present(c, &guard), "");

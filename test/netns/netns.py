@@ -90,6 +90,7 @@ def build_dir():
 
 # ENG_ENTG=occlum: the gateways are entg-occlum, in the jail that stands in for an enclave.
 OCCLUM = os.environ.get("ENG_ENTG", "host") == "occlum"
+WORKERS = os.environ.get("ENG_WORKERS")  # of every gateway that a test does not say it of
 OCCLUM_BUILD = pathlib.Path(os.environ.get("ENG_BUILD_OCCLUM", ROOT / "build-occlum")).resolve()
 
 
@@ -565,6 +566,8 @@ def clear_packets(sniffers):
 
 def entg(host, *args, wait=True, enclave=OCCLUM, **kw):
     """Starts a gateway, in the jail or on the host; one on the host judges enclaves if there are any."""
+    if WORKERS and "--workers" not in args:
+        args = (*args, "--workers", WORKERS)
     if enclave:
         p = EnclaveGate(host, args, **kw)
     else:

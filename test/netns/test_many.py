@@ -36,6 +36,8 @@ def test_256_agents_and_8_neighbours_at_once(net):
     neighbours = [join(a, "10.77.1.2", [], 6979, e.GATEWAY, node_id=i) for i in ids]
     for n, (peer, node) in enumerate(zip(neighbours, ids)):
         peer.send(e.routes((f"10.30.{n}.0/24", [node])))
+    if netns.WORKERS:
+        time.sleep(0.5 * netns.SLOW)  # a worker hears of what another was told a moment later
     # Every neighbour is told of every agent.
     for peer in neighbours:
         peer.wait(lambda p=peer: len({r[0] for r in p.routes if r[2]}) >= AGENTS, 10 * netns.SLOW,
@@ -126,6 +128,7 @@ def test_ring_of_four_does_not_loop_or_amplify(ring):
         for j in range(4):
             if i != j:
                 netns.wait_until(lambda i=i, j=j: reaches(i, j), 5, f"{i} to {j}")
+    time.sleep(0.3)  # what was still under way when it was reached
     for p in agents:
         p.packets.clear()
     before = sum(int(c["packets_in"]) for g in gates for c in g.counters() if c.get("peer"))

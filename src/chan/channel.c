@@ -208,6 +208,7 @@ void chan_open(struct chan *c, enum chan_event event, enum chan_protocol protoco
 		return;
 	}
 	stranger_leaves(c);
+	chan_adapt(c); /* before any packet crosses */
 	why = c->cfg.handler->open(c->cfg.owner, c);
 	if (why != CHAN_OK) {
 		chan_close(c, why);
@@ -450,6 +451,8 @@ void chan_tick(struct chan *c, uint64_t now_ms)
 		ping(c, now_ms);
 	if (c->state == CHAN_OPEN && c->txq.n == 0)
 		queue_trim(&c->txq);
+	if (c->state == CHAN_OPEN)
+		chan_adapt(c);
 	if (now_ms - c->heard_ms >= CHAN_PING_MS)
 		rx_trim(&c->rx);
 }

@@ -179,6 +179,7 @@ struct chan_config {
 	enum control_role expect; /* the role the peer must have */
 	bool plain;  /* tcp:// by local configuration: the only way to OPEN without a verdict */
 	bool compat; /* v0: say nothing first, and take a silent peer for a v0 one */
+	bool adapts; /* congestion control follows the peer's distance (io/congestion.h) */
 	const struct chan_trust *trust; /* borrowed for ever; unless plain */
 	uint8_t lane; /* what our HELLO says when we dial; the peer's is chan_peer()->lane */
 };

@@ -11,6 +11,7 @@
 #include "chan/polling.h"
 #include "chan/rx.h"
 #include "chan/share.h"
+#include "io/congestion.h"
 
 TAILQ_HEAD(chan_list, chan);
 TAILQ_HEAD(door_list, door);
@@ -61,7 +62,9 @@ struct chan {
 	uint8_t *pending;
 	size_t pending_at, pending_n;
 	uint64_t born_ms, heard_ms, ping_ms, moved_ms, drain_ms;
-	uint64_t ping_token; /* of the PING under way; 0 = none */
+	uint64_t ping_token;		   /* of the PING under way; 0 = none */
+	enum congestion_distance distance; /* if cfg.adapts */
+	uint64_t while_ms, while_bytes;	   /* transmit.c, wake(): since when, from where on */
 	struct control_hello peer;
 	struct chan_stats stats;
 	void *data;
@@ -83,6 +86,7 @@ enum chan_reason chan_frame(struct chan *c, struct span frame, struct span body)
 /* transmit.c */
 void chan_flush(struct chan *c);
 void chan_flush_soon(struct chan *c); /* when the socket takes more */
+void chan_adapt(struct chan *c);      /* to the peer's distance, as it is known now */
 /* Encrypted bytes: what the socket does not take becomes `pending`. False: the channel is closed.
  */
 bool chan_send_sealed(struct chan *c, const uint8_t *bytes, size_t n);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "chan/appraiser.h"
 #include "enta/pump.h"
+#include "io/congestion.h"
 #include "io/tun.h"
 
 struct worker {
@@ -256,6 +257,7 @@ static int set_up(struct worker *w)
 				   .expect = CONTROL_ROLE_GATEWAY,
 				   .plain = !w->cfg.security,
 				   .compat = agent->compat,
+				   .adapts = congestion_is_auto(agent->stream.congestion),
 				   .trust = security_trust(w->cfg.security, CONTROL_ROLE_GATEWAY),
 				   .lane = w->cfg.lane };
 	int r;

@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "io/congestion.h"
 
 /* --- frames of other workers ------------------------------------------------------------------ */
 
@@ -167,6 +168,7 @@ struct chan_config shard_chan_config(struct shard *s, enum control_role expect, 
 				     .expect = expect,
 				     .plain = plain,
 				     .compat = s->g->cfg->compat,
+				     .adapts = congestion_is_auto(s->g->cfg->stream.congestion),
 				     .lane = (uint8_t)s->index,
 				     .trust = plain ? NULL : security_trust(s->security, expect) };
 }

@@ -30,7 +30,7 @@ static void next_turn_in(struct chan_loop *l, uint64_t us)
 	event_add(l->turn, &tv);
 }
 
-/* Several at a time, or one that is accepted slowly costs a turn of the loop each. */
+/* False: nobody is there any more, or cannot be let in now. */
 static bool let_in(struct door *d)
 {
 	struct chan_loop *l = d->loop;
@@ -56,7 +56,7 @@ static void on_knock(evutil_socket_t fd, short what, void *arg)
 	enum { ACCEPTS = 64 /* then it is the packets' turn */ };
 	struct door *d = arg;
 	struct chan_loop *l = d->loop;
-	uint64_t now_us = clock_now_us(), begin_us = now_us;
+	uint64_t now_us = clock_now_us(), begin_us;
 	bool more = true;
 
 	(void)fd;
@@ -68,8 +68,8 @@ static void on_knock(evutil_socket_t fd, short what, void *arg)
 				next_turn_in(l, share_wait_us(&l->share));
 			return;
 		}
-		more = let_in(d);
 		begin_us = now_us;
+		more = let_in(d);
 		now_us = clock_now_us();
 		share_spend(&l->share, now_us - begin_us);
 	}

@@ -30,6 +30,12 @@
 #include "wire/attest.h"
 
 enum {
+	/*
+	 * How often a peer may ask: more than any --reattest makes of it, and not so often that one
+	 * keeps the prover from the others.
+	 */
+	CHALLENGE_BURST = 4,
+	CHALLENGE_PERIOD_MS = 2000,
 	JITTER_PERCENT = 20 /* of the time to the next challenge: a restart must not make a wave */
 };
 
@@ -51,6 +57,7 @@ struct attestation {
 	struct appraisal verdict;
 	/* This side's proof. */
 	bool is_challenged; /* by the peer, not answered yet */
+	struct log_limit challenges;
 	uint8_t peer_nonce[ATTEST_NONCE];
 	struct job *proving;
 };
@@ -150,12 +157,14 @@ static enum chan_reason on_challenge(struct chan *c, struct span body)
 {
 	struct attestation *a = c->att;
 	struct attest_challenge challenge;
+	uint32_t unused;
 	int r;
 
 	r = attest_parse_challenge(body, &challenge);
 	if (r != 0)
 		return CHAN_R_CONTROL;
-	if (a->is_challenged)
+	if (a->is_challenged || !log_limit_pass(&a->challenges, clock_now_ms(), CHALLENGE_BURST,
+						CHALLENGE_PERIOD_MS, &unused))
 		return CHAN_R_CHALLENGE;
 	if (!c->cfg.trust->prover) {
 		snprintf(c->detail, sizeof(c->detail), "no --attester here");

@@ -208,6 +208,26 @@ static void offences_close_and_nothing_opens(void **state)
 	}
 }
 
+/* Each when the last is answered: the prover has others to serve. */
+static void who_asks_again_and_again_is_closed(void **state)
+{
+	struct fixture f;
+	int n = 0;
+
+	(void)state;
+	fixture_start(&f, false);
+	play(&f, "HCEtpA");
+	assert_int_equal(f.n_open, 1);
+	for (; n < 1000 && f.n_closed == 0; n++) {
+		if (n > 0)
+			play(&f, "p");
+		play(&f, "C");
+	}
+	assert_int_equal(f.closed, CHAN_R_CHALLENGE);
+	assert_true(n >= 4); /* it may ask more than once */
+	fixture_end(&f);
+}
+
 static void orders_that_are_right_open(void **state)
 {
 	static const char *const scripts[] = { "HEtA",	 "HAEt",   "HCEtpA",   "HCAEtp", "HECtAp",
@@ -500,6 +520,7 @@ int main(void)
 		cmocka_unit_test(without_a_policy_nobody_is_trusted),
 		cmocka_unit_test(a_refusal_closes_and_says_which_check),
 		cmocka_unit_test(offences_close_and_nothing_opens),
+		cmocka_unit_test(who_asks_again_and_again_is_closed),
 		cmocka_unit_test(orders_that_are_right_open),
 		cmocka_unit_test(without_an_attester_a_challenge_ends_it),
 		cmocka_unit_test(who_does_not_answer_is_closed),

@@ -98,13 +98,13 @@ enum chan_reason {
 	CHAN_R_NO_EVIDENCE,    /* did not answer a CHALLENGE in time */
 	CHAN_R_NOT_ACCEPTED,   /* did not say in time that it accepts us */
 	CHAN_R_EVIDENCE,       /* unasked for, for another challenge, or twice */
-	CHAN_R_CHALLENGE,      /* a second CHALLENGE before the first was answered, or on tcp:// */
-	CHAN_R_ACCEPT,	       /* ACCEPT twice */
-	CHAN_R_EARLY,	       /* a frame that must wait until both sides have accepted */
-	CHAN_R_CANNOT_PROVE,   /* challenged, but this side has no attester, or it fails */
-	CHAN_R_HANDSHAKE,      /* TLS: not accepted, or broken */
-	CHAN_R_DENIED,	       /* a prefix that the policy does not grant to this identity */
-	CHAN_R_REGRANTED,      /* what it may own has changed: it is to introduce itself anew */
+	CHAN_R_CHALLENGE,    /* a CHALLENGE before the last was answered, too often, or on tcp:// */
+	CHAN_R_ACCEPT,	     /* ACCEPT twice */
+	CHAN_R_EARLY,	     /* a frame that must wait until both sides have accepted */
+	CHAN_R_CANNOT_PROVE, /* challenged, but this side has no attester, or it fails */
+	CHAN_R_HANDSHAKE,    /* TLS: not accepted, or broken */
+	CHAN_R_DENIED,	     /* a prefix that the policy does not grant to this identity */
+	CHAN_R_REGRANTED,    /* what it may own has changed: it is to introduce itself anew */
 	CHAN_R_MEMORY,
 	CHAN_R_PACKET, /* first of the GSO_E_* and IP_E_* values, whose words gso_reason() has */
 	CHAN_R_END = CHAN_R_PACKET + 64,

@@ -41,7 +41,7 @@ int door_let_in_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	return chan_accept_take_fd(l, cfg, fd, from, port, &c);
 }
 
-/* Several at a time, or one that is accepted slowly costs a turn of the loop each. */
+/* False: nobody is there any more, or cannot be let in now. */
 static bool let_in(struct door *d)
 {
 	struct addr from;
@@ -64,7 +64,7 @@ static void on_knock(evutil_socket_t fd, short what, void *arg)
 	enum { ACCEPTS = 64 /* then it is the packets' turn */ };
 	struct door *d = arg;
 	struct chan_loop *l = d->loop;
-	uint64_t now_us = clock_now_us(), begin_us = now_us;
+	uint64_t now_us = clock_now_us(), begin_us;
 	bool more = true;
 
 	(void)fd;
@@ -76,8 +76,8 @@ static void on_knock(evutil_socket_t fd, short what, void *arg)
 				next_turn_in(l, share_wait_us(&l->share));
 			return;
 		}
-		more = let_in(d);
 		begin_us = now_us;
+		more = let_in(d);
 		now_us = clock_now_us();
 		share_spend(&l->share, now_us - begin_us);
 	}

@@ -113,14 +113,14 @@ static void turn(struct fixture *f)
 	assert_true(event_base_loop(f->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
 }
 
-static void say_hello(int fd, uint8_t who)
+static void say_hello(int fd, int who)
 {
 	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
 	struct control_hello h = own;
 	size_t n;
 
 	h.role = CONTROL_ROLE_AGENT;
-	h.node_id[0] = who;
+	h.node_id[0] = (uint8_t)who;
 	h.n_prefixes = 1;
 	assert_true(prefix_parse("192.168.0.1/32", false, &h.prefixes[0]));
 	assert_int_equal(control_put_hello(&h, buf, sizeof(buf), &n), 0);
@@ -202,7 +202,7 @@ static void one_at_a_time_between_the_packets(void **state)
 	fixture_start(&f);
 	fixture_strangers(&f, N);
 	be_busy(&f);
-	for (uint8_t i = 0; i < N; i++)
+	for (int i = 0; i < N; i++)
 		say_hello(f.fds[i], i + 2);
 	reading_takes_us = 50;
 	begin_us = now_us;
@@ -228,7 +228,7 @@ static void an_idle_loop_hears_one_a_turn(void **state)
 	(void)state;
 	fixture_start(&f);
 	fixture_strangers(&f, N);
-	for (uint8_t i = 0; i < N; i++)
+	for (int i = 0; i < N; i++)
 		say_hello(f.fds[i], i + 2);
 	reading_takes_us = 1000;
 	for (size_t i = 1; i <= N; i++) {

@@ -136,6 +136,16 @@ def _(lab):
     c.send(*(challenge(os.urandom(32)) for _ in range(20000)))
 
 
+@attack("challenge-again-and-again", log="reason=challenge-unexpected", needs="attester", opens=True,
+        skip=("challenge-once",))
+def _(lab):
+    c = lab.opened()
+    for _ in range(20):  # each when the last is answered
+        c.send(challenge(os.urandom(32)))
+        c.until(at.EVIDENCE)
+    c.send(lab.packet())
+
+
 @attack("challenge-short-nonce", log=MALFORMED, skip=("format",))
 def _(lab):
     c, _ = lab.greeted()

@@ -10,8 +10,8 @@
 #   make san            the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
 #   make lint           clang-tidy, cppcheck, formatting, layers, headers, manual pages
-#   make bench          bare chain, our chains and a stunnel chain, interleaved; handshakes and appraisals
-#                       a second (BENCH_ARGS="--rounds 3 --seconds 2")
+#   make bench          bare chain, our chains, relays that do nothing and a stunnel chain, interleaved;
+#                       handshakes and appraisals a second (BENCH_ARGS="--rounds 3 --seconds 2")
 #   make bench-loss     a hop that loses packets and takes its time, with and without us
 #   make bench-many     10,000 connections; requests a second; 1,000 agents on one gateway
 #   make bench-plot     docs/speed.svg, of the last make bench

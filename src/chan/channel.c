@@ -120,6 +120,7 @@ void chan_close_detail(struct chan *c, enum chan_reason why, const char *detail)
 	say_why(c, why);
 	if (is_stranger(c))
 		l->n_strangers--;
+	stranger_leaves(c);
 	c->state = CHAN_CLOSED;
 	if (c->ev_read)
 		event_free(c->ev_read);
@@ -202,6 +203,12 @@ void chan_open(struct chan *c, enum chan_event event, enum chan_protocol protoco
 	chan_step(c, event);
 	if (c->state != CHAN_OPEN)
 		return;
+	if (c->waits && event_add(c->ev_read, NULL) < 0) {
+		chan_close(c, CHAN_R_MEMORY);
+		return;
+	}
+	stranger_leaves(c);
+	chan_adapt(c); /* before any packet crosses */
 	why = c->cfg.handler->open(c->cfg.owner, c);
 	if (why != CHAN_OK) {
 		chan_close(c, why);
@@ -283,6 +290,15 @@ static void on_readable(struct chan *c)
 	}
 }
 
+/* A session is made for who says something, not for who comes. */
+void chan_hear(struct chan *c)
+{
+	if (event_add(c->ev_read, NULL) < 0 || (!c->cfg.plain && !c->tls && tls_start(c) < 0))
+		chan_close(c, CHAN_R_MEMORY);
+	else
+		on_readable(c);
+}
+
 static void on_connected(struct chan *c)
 {
 	int r = stream_connect_result(c->fd);
@@ -307,7 +323,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	struct chan *c = arg;
 
 	(void)fd;
-	if (what & EV_READ)
+	if (what & EV_READ && is_stranger(c))
+		stranger_waits(c);
+	else if (what & EV_READ)
 		on_readable(c);
 	else if (c->state == CHAN_CONNECTING)
 		on_connected(c);
@@ -326,6 +344,7 @@ static int chan_new_take_fd(struct chan_loop *l, const struct chan_config *cfg, 
 		return err_new(-ENOMEM);
 	}
 	*c = (struct chan){ .loop = l, .cfg = *cfg, .fd = fd, .born_ms = clock_now_ms() };
+	c->arrival = l->n_arrivals++;
 	c->heard_ms = c->moved_ms = c->born_ms;
 	c->remote = (struct endpoint){ .port = port };
 	snprintf(c->remote.host, sizeof(c->remote.host), "%s", addr_format(peer, text));
@@ -348,14 +367,14 @@ static int chan_new_take_fd(struct chan_loop *l, const struct chan_config *cfg, 
 	return 0;
 }
 
-/* Once it is known who dialled: rats-tls unless the configuration said tcp://. */
+/* Once it is known who dialled: rats-tls unless the configuration said tcp://. See chan_hear(). */
 static void secure(struct chan *c)
 {
 	if (c->cfg.plain || c->state == CHAN_CLOSED)
 		return;
 	if (!c->cfg.trust || !c->cfg.trust->identity)
 		chan_close_detail(c, CHAN_R_UNTRUSTED, "no key and no policy for this link");
-	else if (tls_start(c) < 0)
+	else if (c->dialled && tls_start(c) < 0)
 		chan_close(c, CHAN_R_MEMORY);
 }
 
@@ -409,6 +428,8 @@ void chan_tick(struct chan *c, uint64_t now_ms)
 {
 	bool open = c->state == CHAN_OPEN;
 
+	if (c->waits) /* for us */
+		return;
 	if (c->att && (open || c->state == CHAN_APPRAISING))
 		attestation_tick(c, now_ms);
 	if (c->state == CHAN_CLOSED)
@@ -430,6 +451,8 @@ void chan_tick(struct chan *c, uint64_t now_ms)
 		ping(c, now_ms);
 	if (c->state == CHAN_OPEN && c->txq.n == 0)
 		queue_trim(&c->txq);
+	if (c->state == CHAN_OPEN)
+		chan_adapt(c);
 	if (now_ms - c->heard_ms >= CHAN_PING_MS)
 		rx_trim(&c->rx);
 }

@@ -179,6 +179,7 @@ struct chan_config {
 	enum control_role expect; /* the role the peer must have */
 	bool plain;  /* tcp:// by local configuration: the only way to OPEN without a verdict */
 	bool compat; /* v0: say nothing first, and take a silent peer for a v0 one */
+	bool adapts; /* congestion control follows the peer's distance (io/congestion.h) */
 	const struct chan_trust *trust; /* borrowed for ever; unless plain */
 	uint8_t lane; /* what our HELLO says when we dial; the peer's is chan_peer()->lane */
 };
@@ -187,15 +188,16 @@ struct chan_config {
 MUST_USE int chan_loop_new(struct event_base *base, const struct control_hello *own,
 			   struct chan_loop **out);
 void chan_loop_free(struct chan_loop *l); /* every channel must be gone */
-/* One of n loops of this process: it may queue that part of CHAN_TXQ_BUDGET. */
-void chan_loop_share_budget(struct chan_loop *l, size_t n);
+/* One of n loops of this process: its part of CHAN_TXQ_BUDGET and DOOR_STRANGERS_MAX. */
+void chan_loop_share_limits(struct chan_loop *l, size_t n);
 struct event_base *chan_loop_base(const struct chan_loop *l);
 const struct control_hello *chan_loop_own(const struct chan_loop *l);
 void chan_loop_set_features(struct chan_loop *l, uint32_t features); /* for HELLOs from now on */
 /*
  * Runs the event loop until it is told to end. After a packet it looks for the next one for poll_us
  * microseconds, giving way to every other process, before it sleeps: waking a sleeping processor
- * costs more than all the work on a small packet. An idle loop sleeps.
+ * costs more than all the work on a small packet. An idle loop sleeps, and so does one that mostly
+ * looks in vain (polling.h).
  */
 void chan_loop_run(struct chan_loop *l, unsigned poll_us);
 /* Closes every channel: open ones get GOAWAY and CHAN_DRAIN_MS to take what is queued. */

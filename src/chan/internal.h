@@ -8,9 +8,13 @@
 
 #include "base/log.h"
 #include "chan/channel.h"
+#include "chan/polling.h"
 #include "chan/rx.h"
+#include "chan/share.h"
+#include "io/congestion.h"
 
 TAILQ_HEAD(chan_list, chan);
+TAILQ_HEAD(door_list, door);
 
 struct chan_loop {
 	struct event_base *base;
@@ -18,7 +22,13 @@ struct chan_loop {
 	struct event *reaper; /* frees what was closed, outside of everybody's callbacks */
 	struct control_hello own;
 	struct chan_list live, dead;
-	size_t n_live, n_strangers;
+	size_t n_live, n_strangers, strangers_max;
+	/* door.c: strangers that have something to say, in the order of their arrival. */
+	struct chan_list waiting;
+	struct door_list doors;
+	struct event *turn; /* of the first of them */
+	struct share share;
+	uint64_t n_arrivals;
 	struct queue_budget budget;
 	struct log_limit stranger_log, peer_log;
 	uint8_t *rxbuf; /* RX_HEADROOM, then CHAN_RX_BUF bytes */
@@ -26,18 +36,21 @@ struct chan_loop {
 	 */
 	uint8_t *sealed_in, *sealed_out;
 	uint8_t *evidence_out; /* FRAME_HEAD + FRAME_MAX bytes */
-	uint64_t n_packets;    /* moved by any channel, either way: traffic is going on */
+	struct polling polling;
+	uint64_t n_packets; /* moved by any channel, either way: traffic is going on */
 };
 
 struct chan {
 	struct chan_loop *loop;
 	struct chan_config cfg;
-	TAILQ_ENTRY(chan) link;
+	TAILQ_ENTRY(chan) link, waiting;
 	enum chan_state state;
 	enum chan_protocol protocol;
 	enum chan_reason why; /* it was closed */
 	bool dialled;	      /* by us */
 	bool was_open;
+	bool waits; /* to be heard, since waits_ms */
+	uint64_t arrival, waits_ms;
 	int fd;
 	struct endpoint remote;
 	struct event *ev_read, *ev_write;
@@ -49,7 +62,9 @@ struct chan {
 	uint8_t *pending;
 	size_t pending_at, pending_n;
 	uint64_t born_ms, heard_ms, ping_ms, moved_ms, drain_ms;
-	uint64_t ping_token; /* of the PING under way; 0 = none */
+	uint64_t ping_token;		   /* of the PING under way; 0 = none */
+	enum congestion_distance distance; /* if cfg.adapts */
+	uint64_t while_ms, while_bytes;	   /* transmit.c, wake(): since when, from where on */
 	struct control_hello peer;
 	struct chan_stats stats;
 	void *data;
@@ -71,9 +86,17 @@ enum chan_reason chan_frame(struct chan *c, struct span frame, struct span body)
 /* transmit.c */
 void chan_flush(struct chan *c);
 void chan_flush_soon(struct chan *c); /* when the socket takes more */
+void chan_adapt(struct chan *c);      /* to the peer's distance, as it is known now */
 /* Encrypted bytes: what the socket does not take becomes `pending`. False: the channel is closed.
  */
 bool chan_send_sealed(struct chan *c, const uint8_t *bytes, size_t n);
+
+/* door.c */
+void stranger_waits(struct chan *c); /* it is readable, and is heard when its turn comes */
+void stranger_leaves(struct chan *c);
+void door_on_turn(evutil_socket_t fd, short what, void *loop);
+/* channel.c: reads what has come from a stranger, and goes on listening to it. */
+void chan_hear(struct chan *c);
 
 /* tls.c: a channel's TLS session. */
 MUST_USE int tls_start(struct chan *c); /* 0 or -errno */

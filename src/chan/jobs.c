@@ -313,16 +313,13 @@ int jobs_replace(struct jobs *j, void *ctx)
 	return r;
 }
 
-int job_measure(const struct iovec *request, int n, size_t *out_size)
+size_t job_measure(const struct iovec *request, int n)
 {
 	size_t size = WORKER_HEAD;
 
 	for (int i = 0; i < n; i++)
 		size += request[i].iov_len;
-	if (size > WORKER_HEAD + WORKER_MESSAGE_MAX)
-		return err_new(-EMSGSIZE);
-	*out_size = sizeof(struct job) + size;
-	return 0;
+	return size > WORKER_HEAD + WORKER_MESSAGE_MAX ? 0 : sizeof(struct job) + size;
 }
 
 void job_init(struct job *job, struct jobs *jobs, bool is_stranger, const struct iovec *request,
@@ -343,16 +340,15 @@ int jobs_submit(struct jobs *j, bool is_stranger, const struct iovec *request, i
 		job_done_fn done, void *owner, struct job **out)
 {
 	struct job *job;
-	size_t size = 0;
-	int r;
+	size_t size;
 
 	if (j->remote)
 		return remote_submit(j->remote, is_stranger, request, n, done, owner, out);
 	if (is_stranger && j->n_strangers >= JOBS_STRANGERS_MAX)
 		return JOBS_E_FULL;
-	r = job_measure(request, n, &size);
-	if (r < 0)
-		return err_pass(r);
+	size = job_measure(request, n);
+	if (size == 0)
+		return err_new(-EMSGSIZE);
 	job = malloc(size);
 	if (!job)
 		return err_new(-ENOMEM);

@@ -20,8 +20,8 @@ struct job {
 	uint8_t request[]; /* WORKER_HEAD bytes for the head first */
 };
 
-/* The size of a job with this request, the rest of which job_init() fills in. 0 or -EMSGSIZE. */
-MUST_USE int job_measure(const struct iovec *request, int n, size_t *out_size);
+/* The size of a job with this request, which job_init() fills in. 0: it is too long. */
+size_t job_measure(const struct iovec *request, int n);
 void job_init(struct job *job, struct jobs *jobs, bool is_stranger, const struct iovec *request,
 	      int n, job_done_fn done, void *owner);
 

@@ -168,14 +168,13 @@ int remote_submit(struct remote *r, bool is_stranger, const struct iovec *reques
 		  job_done_fn done, void *owner, struct job **out)
 {
 	struct remote_job *j;
-	size_t size = 0;
-	int e;
+	size_t size;
 
 	if (is_stranger && r->n_strangers >= JOBS_STRANGERS_MAX)
 		return JOBS_E_FULL;
-	e = job_measure(request, n, &size);
-	if (e < 0)
-		return err_pass(e);
+	size = job_measure(request, n);
+	if (size == 0)
+		return err_new(-EMSGSIZE);
 	j = malloc(sizeof(*j) + size);
 	if (!j)
 		return err_new(-ENOMEM);

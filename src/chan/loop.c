@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "chan/door.h"
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -38,14 +39,17 @@ int chan_loop_new(struct event_base *base, const struct control_hello *own, stru
 	if (!l)
 		return err_new(-ENOMEM);
 	*l = (struct chan_loop){ .base = base, .own = *own };
-	l->budget.max = CHAN_TXQ_BUDGET;
+	chan_loop_share_limits(l, 1);
 	TAILQ_INIT(&l->live);
 	TAILQ_INIT(&l->dead);
+	TAILQ_INIT(&l->waiting);
+	TAILQ_INIT(&l->doors);
 	l->rxbuf = malloc(RX_HEADROOM + CHAN_RX_BUF);
 	l->evidence_out = malloc(FRAME_HEAD + FRAME_MAX);
 	l->tick = event_new(base, -1, EV_PERSIST, on_tick, l);
 	l->reaper = event_new(base, -1, 0, on_reap, l);
-	if (!l->rxbuf || !l->evidence_out || !l->tick || !l->reaper ||
+	l->turn = event_new(base, -1, 0, door_on_turn, l);
+	if (!l->rxbuf || !l->evidence_out || !l->tick || !l->reaper || !l->turn ||
 	    event_add(l->tick, &second) < 0) {
 		chan_loop_free(l);
 		return err_new(-ENOMEM);
@@ -62,6 +66,8 @@ void chan_loop_free(struct chan_loop *l)
 		event_free(l->tick);
 	if (l->reaper)
 		event_free(l->reaper);
+	if (l->turn)
+		event_free(l->turn);
 	free(l->rxbuf);
 	free(l->evidence_out);
 	free(l->sealed_in);
@@ -69,9 +75,10 @@ void chan_loop_free(struct chan_loop *l)
 	free(l);
 }
 
-void chan_loop_share_budget(struct chan_loop *l, size_t n)
+void chan_loop_share_limits(struct chan_loop *l, size_t n)
 {
 	l->budget.max = CHAN_TXQ_BUDGET / n;
+	l->strangers_max = DOOR_STRANGERS_MAX / n;
 }
 
 struct event_base *chan_loop_base(const struct chan_loop *l)
@@ -94,21 +101,26 @@ static bool is_over(const struct chan_loop *l)
 	return event_base_got_exit(l->base) || event_base_got_break(l->base);
 }
 
-/* Until nothing has moved for poll_us, or the loop ends. */
+/* Until nothing has moved for so long, or the loop ends. */
 static void poll_a_while(struct chan_loop *l, unsigned poll_us)
 {
 	uint64_t seen = l->n_packets, since_us = clock_now_us(), now_us = since_us;
 
+	poll_us = polling_window_us(&l->polling, now_us, poll_us);
+	if (poll_us == 0)
+		return;
 	while (now_us - since_us < poll_us) {
 		sched_yield();
 		if (event_base_loop(l->base, EVLOOP_NONBLOCK) < 0 || is_over(l))
 			return;
 		now_us = clock_now_us();
 		if (l->n_packets != seen) {
+			polling_learn(&l->polling, now_us - since_us, poll_us);
 			seen = l->n_packets;
 			since_us = now_us;
 		}
 	}
+	polling_learn(&l->polling, now_us - since_us, poll_us);
 }
 
 void chan_loop_run(struct chan_loop *l, unsigned poll_us)

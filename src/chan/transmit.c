@@ -15,6 +15,39 @@
 #include "base/err.h"
 #include "io/stream.h"
 
+/* Best effort: a far peer for which the system does not let us pace is slow where packets get lost.
+ */
+void chan_adapt(struct chan *c)
+{
+	const enum congestion_distance was = c->distance;
+	int r;
+
+	if (!c->cfg.adapts)
+		return;
+	r = congestion_adapt(c->fd, &c->distance);
+	if (c->distance != was)
+		log_debug("congestion", "peer=%s distance=%s result=\"%s\"", c->name,
+			  c->distance == CONGESTION_NEAR ? "near" : "far",
+			  r < 0 ? err_text(r) : "ok");
+}
+
+/* Before packets go to a far peer: whether it had little to carry lately is looked at only then. */
+static void wake(struct chan *c)
+{
+	enum {
+		WHILE_MS = 200,	   /* some round trips */
+		LITTLE = 64 * 1024 /* bytes in it: 2.6 Mbit/s */
+	};
+	const uint64_t now_ms = clock_now_ms();
+
+	if (now_ms - c->while_ms < WHILE_MS)
+		return;
+	if (c->stats.bytes_out - c->while_bytes < LITTLE)
+		congestion_forget(c->fd);
+	c->while_ms = now_ms;
+	c->while_bytes = c->stats.bytes_out;
+}
+
 static void count_sent(struct chan *c, size_t n)
 {
 	c->stats.sends++;
@@ -185,6 +218,8 @@ void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 		return;
 	}
 	c->loop->n_packets++;
+	if (c->distance == CONGESTION_FAR)
+		wake(c);
 	if (!was_blocked && !send_now(c, iov, n_iov, &sent))
 		return;
 	if (sent == iov_total(iov, n_iov)) {

@@ -70,7 +70,7 @@ const char *common_set_congestion(const char *value, char *out, size_t size)
 	}
 	if (common_set_name(value, out, size))
 		return "write an algorithm that net.ipv4.tcp_available_congestion_control lists, "
-		       "or system";
+		       "auto or system";
 	return NULL;
 }
 

@@ -19,8 +19,8 @@
 #define COMMON_OPTION_CONGESTION                                                                   \
 	{                                                                                          \
 		"tcp-congestion", "NAME",                                                          \
-			"TCP congestion control of the hops (default\ncubic; system: the "         \
-			"system's)"                                                                \
+			"TCP congestion control of the hops: auto (default:\nbbr for far ones, "   \
+			"cubic for near), system, or a name"                                       \
 	}
 #define COMMON_OPTION_LOG_LEVEL                                                                    \
 	{                                                                                          \
@@ -62,7 +62,7 @@ MUST_USE const char *common_set_workers(const char *value, unsigned *out_n);
 /* Microseconds, 0 to 1000. */
 MUST_USE const char *common_set_busy_poll(const char *value, unsigned *out_us);
 
-/* A TCP congestion control algorithm by its name; "system" gives "". */
+/* A TCP congestion control algorithm by its name, or auto; "system" gives "". */
 MUST_USE const char *common_set_congestion(const char *value, char *out, size_t size);
 
 /* A text of up to size - 1 characters, not empty: a path, an attester. */

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "conf/common.h"
+#include "io/congestion.h"
 
 enum option_index {
 	CONNECT,
@@ -313,8 +314,8 @@ int enta_options_parse(int argc, char **argv, struct enta_options *out)
 	out->poll_us = CHAN_POLL_US;
 	out->agent.n_workers = 1;
 	out->agent.security.reattest_s = SECURITY_REATTEST_S;
-	out->agent.stream = (struct stream_options){ .mark = AGENT_FWMARK,
-						     .congestion = STREAM_CONGESTION_DEFAULT };
+	out->agent.stream =
+		(struct stream_options){ .mark = AGENT_FWMARK, .congestion = CONGESTION_AUTO };
 	common_host_name(out->agent.name, sizeof(out->agent.name));
 	if (argc > 1 && strcmp(argv[1], "guard") == 0)
 		out->command = ENTA_GUARD;

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "chan/appraiser.h"
 #include "enta/pump.h"
+#include "io/congestion.h"
 #include "io/tun.h"
 
 struct worker {
@@ -256,6 +257,7 @@ static int set_up(struct worker *w)
 				   .expect = CONTROL_ROLE_GATEWAY,
 				   .plain = !w->cfg.security,
 				   .compat = agent->compat,
+				   .adapts = congestion_is_auto(agent->stream.congestion),
 				   .trust = security_trust(w->cfg.security, CONTROL_ROLE_GATEWAY),
 				   .lane = w->cfg.lane };
 	int r;
@@ -271,7 +273,7 @@ static int set_up(struct worker *w)
 		r = chan_loop_new(w->cfg.base, w->cfg.own, &w->loop);
 	if (r < 0)
 		return err_pass(r);
-	chan_loop_share_budget(w->loop, agent->n_workers);
+	chan_loop_share_limits(w->loop, agent->n_workers);
 	if (w->cfg.lane == 0)
 		start_waiting(w);
 	r = link_new(w->loop, &cfg, agent->endpoints, agent->n_endpoints, &agent->stream, &w->link);

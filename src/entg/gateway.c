@@ -16,11 +16,8 @@ static void take_in(struct shard *s, const struct listener *ls, int fd, const st
 		    uint16_t port)
 {
 	const struct chan_config cfg = shard_chan_config(s, ls->expect, ls->plain);
-	struct chan *c;
 
-	if (chan_loop_strangers(s->loop) >= GATEWAY_STRANGERS_MAX / s->g->n_shards)
-		chan_loop_evict_stranger(s->loop);
-	if (chan_accept_take_fd(s->loop, &cfg, fd, from, port, &c) < 0)
+	if (door_let_in_take_fd(s->loop, &cfg, fd, from, port) < 0)
 		atomic_fetch_sub(&s->n_chans, 1);
 }
 
@@ -56,8 +53,9 @@ static struct shard *least_of(struct gateway *g)
 	return least;
 }
 
-static void deal_out(const struct listener *ls, int fd, const struct addr *from, uint16_t port)
+static void deal_out(void *listener, int fd, const struct addr *from, uint16_t port)
 {
+	const struct listener *ls = listener;
 	struct shard *s = least_of(ls->g);
 	struct arrival *a;
 
@@ -77,36 +75,6 @@ static void deal_out(const struct listener *ls, int fd, const struct addr *from,
 	mailbox_post(s->box, &a->mail);
 }
 
-static void evict_stranger(struct shard *s, void *arg)
-{
-	(void)arg;
-	chan_loop_evict_stranger(s->loop);
-}
-
-/* Accepts until there is nobody left, but leaves the loop a chance in between. */
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	enum { ACCEPTS = 64 };
-	struct listener *ls = arg;
-	struct gateway *g = ls->g;
-	struct addr from;
-	uint16_t port;
-	int r, peer_fd;
-
-	(void)what;
-	for (int i = 0; i < ACCEPTS; i++) {
-		r = stream_accept(fd, &peer_fd, &from, &port);
-		if (r == STREAM_E_AGAIN)
-			return;
-		if (r == -EMFILE || r == -ENFILE) /* make room, or this event never ends */
-			for (size_t k = 0; k < g->n_shards; k++)
-				shard_call(g->shards[k], evict_stranger, NULL);
-		if (r < 0)
-			return;
-		deal_out(ls, peer_fd, &from, port);
-	}
-}
-
 /* --- start ------------------------------------------------------------------------------------ */
 
 static int add_listener(struct gateway *g, const struct endpoint *e, enum control_role expect,
@@ -116,22 +84,22 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 	struct listener *ls = &g->listeners[g->n_listeners];
 	char text[ENDPOINT_TEXT_MAX];
 	struct addr on = { 0 };
-	int r;
+	int r, fd;
 
 	if (e->host[0] && !addr_parse(e->host, &on))
 		return err_new(-EINVAL);
-	*ls = (struct listener){ .g = g, .fd = -1, .expect = expect, .plain = e->plain };
-	r = stream_listen(&on, e->port, &g->cfg->stream, &ls->fd);
+	r = stream_listen(&on, e->port, &g->cfg->stream, &fd);
 	if (r < 0) {
 		snprintf(wrong, sizeof(wrong), "cannot listen on %s: %s", endpoint_format(e, text),
 			 err_text(r));
 		*out_wrong = wrong;
 		return err_pass(r);
 	}
+	*ls = (struct listener){ .g = g, .expect = expect, .plain = e->plain };
+	r = door_new_take_fd(g->shards[0]->loop, fd, deal_out, ls, &ls->door);
+	if (r < 0)
+		return err_pass(r);
 	g->n_listeners++;
-	ls->event = event_new(g->shards[0]->base, ls->fd, EV_READ | EV_PERSIST, on_accept, ls);
-	if (!ls->event || event_add(ls->event, NULL) < 0)
-		return err_new(-ENOMEM);
 	log_info("listening", "on=%s for=%s transport=%s", endpoint_format(e, text),
 		 expect == CONTROL_ROLE_AGENT ? "agents" : "gateways",
 		 e->plain ? "tcp-plaintext" : "rats-tls");
@@ -214,11 +182,8 @@ int gateway_new(struct event_base *base, const struct gateway_config *cfg, struc
 
 static void close_listeners(struct gateway *g)
 {
-	for (size_t i = 0; i < g->n_listeners; i++) {
-		if (g->listeners[i].event)
-			event_free(g->listeners[i].event);
-		stream_close(g->listeners[i].fd, 0);
-	}
+	for (size_t i = 0; i < g->n_listeners; i++)
+		door_free(g->listeners[i].door);
 	g->n_listeners = 0;
 }
 

@@ -13,9 +13,8 @@
 enum {
 	GATEWAY_AGENTS_MAX = 1024,
 	GATEWAY_NEIGHBOURS_MAX = 64,
-	GATEWAY_STRANGERS_MAX = 256, /* connected, not introduced: the oldest gives way */
-	GATEWAY_LANES_MAX = 2048,    /* further connections of those */
-	GATEWAY_LISTEN_MAX = 4,	     /* addresses per kind of peer */
+	GATEWAY_LANES_MAX = 2048, /* further connections of those */
+	GATEWAY_LISTEN_MAX = 4,	  /* addresses per kind of peer */
 	GATEWAY_WORKERS_MAX = CONTROL_LANES_MAX,
 };
 

@@ -17,6 +17,7 @@
 #include "entg/gateway.h"
 #include "entg/signals.h"
 #include "entg/start.h"
+#include "io/congestion.h"
 #include "io/sandbox.h"
 
 enum option_index {
@@ -293,7 +294,7 @@ int main(int argc, char **argv)
 	cfg.n_workers = 1;
 	cfg.poll_us = start_poll_us;
 	cfg.security.reattest_s = SECURITY_REATTEST_S;
-	cfg.stream = (struct stream_options){ .congestion = STREAM_CONGESTION_DEFAULT };
+	cfg.stream = (struct stream_options){ .congestion = CONGESTION_AUTO };
 	common_host_name(cfg.name, sizeof(cfg.name));
 	r = option_parse(&program, argc, argv, set, &cfg);
 	if (r == OPTION_E_DONE)

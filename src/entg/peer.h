@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/ring.h"
 #include "chan/channel.h"
+#include "chan/door.h"
 #include "chan/link.h"
 #include "entg/gateway.h"
 #include "io/mailbox.h"
@@ -76,8 +77,7 @@ struct run {
 
 struct listener {
 	struct gateway *g;
-	struct event *event;
-	int fd;
+	struct door *door;
 	enum control_role expect;
 	bool plain;
 };

@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "io/congestion.h"
 
 /* --- frames of other workers ------------------------------------------------------------------ */
 
@@ -167,6 +168,7 @@ struct chan_config shard_chan_config(struct shard *s, enum control_role expect, 
 				     .expect = expect,
 				     .plain = plain,
 				     .compat = s->g->cfg->compat,
+				     .adapts = congestion_is_auto(s->g->cfg->stream.congestion),
 				     .lane = (uint8_t)s->index,
 				     .trust = plain ? NULL : security_trust(s->security, expect) };
 }
@@ -226,7 +228,7 @@ static int set_up(struct shard *s, const struct control_hello *own)
 		r = set_up_handover(s);
 	if (r < 0)
 		return err_pass(r);
-	chan_loop_share_budget(s->loop, s->g->cfg->n_workers);
+	chan_loop_share_limits(s->loop, s->g->cfg->n_workers);
 	s->expire = event_new(s->base, -1, EV_PERSIST, on_expire, s);
 	if (!s->expire || event_add(s->expire, &second) < 0)
 		return err_new(-ENOMEM);

@@ -9,22 +9,13 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "io/congestion.h"
 
 enum { LISTEN_BACKLOG = 512 /* a thousand agents come back at once after a restart */ };
 
 static void set_int(int fd, int level, int option, int value)
 {
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-/* An unprivileged process may set what the system's default list allows; reno is always in it. */
-static void set_congestion(int fd, const char *name)
-{
-	static const char reno[] = "reno";
-
-	if (name[0] &&
-	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) < 0)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof(reno) - 1);
 }
 
 /*
@@ -73,7 +64,7 @@ int stream_connect(const struct addr *to, uint16_t port, const struct stream_opt
 	if (o->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &o->mark, sizeof(o->mark)) < 0)
 		return err_new(-errno);
 	tune(fd);
-	set_congestion(fd, o->congestion);
+	congestion_start(fd, o->congestion);
 	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
 		return -errno; /* an everyday event while the gateway is away */
 	*out_fd = TAKE_FD(fd);
@@ -105,7 +96,7 @@ static int listen_on(const struct addr *on, uint16_t port, bool v6_only,
 	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (on->family == AF_INET6)
 		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
-	set_congestion(fd, o->congestion); /* accepted sockets inherit it */
+	congestion_start(fd, o->congestion); /* accepted sockets inherit it */
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
 		return -errno;
 	*out_fd = TAKE_FD(fd);

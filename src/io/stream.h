@@ -25,15 +25,9 @@ enum {
 
 /* What an operator may choose for the hops' sockets. */
 struct stream_options {
-	uint32_t mark; /* SO_MARK, 0 = none */
-	/*
-	 * TCP congestion control, "" = the system's. What crosses a hop has its own, so a hop wants
-	 * to be plain: one that paces (bbr) costs a timer for every packet and half the throughput.
-	 */
-	char congestion[16];
+	uint32_t mark;	     /* SO_MARK, 0 = none */
+	char congestion[16]; /* "" = the system's, CONGESTION_AUTO, or a name (congestion.h) */
 };
-
-#define STREAM_CONGESTION_DEFAULT "cubic"
 
 /* Starts to connect; the socket becomes writable when it is decided. */
 MUST_USE int stream_connect(const struct addr *to, uint16_t port, const struct stream_options *o,

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "chan/security.h"
+#include "io/congestion.h"
 #include "io/stream.h"
 
 enum {
@@ -54,7 +55,7 @@ static void need(bool ok, const char *what)
 
 static void dial(struct crowd *w, struct agent *a)
 {
-	static const struct stream_options o = { .congestion = STREAM_CONGESTION_DEFAULT };
+	static const struct stream_options o = { .congestion = CONGESTION_AUTO };
 
 	need(chan_connect(a->loop, &w->cfg, &w->to, w->port, &o, &a->c) == 0, "cannot dial");
 	chan_set_data(a->c, a);

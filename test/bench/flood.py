@@ -6,7 +6,8 @@ nothing, a third each.
     make bench-flood        prints the transfer's speed before and during, and the gateway's memory
 
 The strangers are made on the same machine: what they cost themselves is part of the loss. They run
-at the lowest priority, in a process of their own.
+at the lowest priority, in a process of their own. How much that is, a second series says: the same
+strangers at a port beside the gateway's, where a program accepts and closes, and does nothing else.
 """
 
 import os
@@ -30,7 +31,7 @@ import eng1tls as at  # noqa: E402
 from traffic import Transfer  # noqa: E402
 
 STRANGERS, ROUNDS = 500, 5
-GATE = ("10.77.1.2", 6980)
+GATE, FLOOR_PORT = ("10.77.1.2", 6980), 6990
 
 
 def prepare(me):
@@ -53,19 +54,31 @@ def prepare(me):
     return out
 
 
-def strangers(address):
-    """The process of the strangers: a round of all of them at each line of its standard input.
+def acceptor():
+    """Accepts and closes: the least that anybody can do about strangers."""
+    with socket.create_server(("", FLOOR_PORT), backlog=512) as s:
+        print("ready", flush=True)
+        while True:
+            s.accept()[0].close()
+
+
+def strangers(host):
+    """The process of the strangers: a round of all of them at each line of its standard input, which
+    is a port.
     Says how many of those that know TLS were through with it before they had to give way."""
     os.nice(19)
     me = at.Identity()
     crowd = prepare(me)
     print("ready", flush=True)
-    for _ in sys.stdin:
+    for port in sys.stdin:
         begin, done = time.monotonic(), 0
         for s, first, _ in crowd:
             s.settimeout(30)
-            s.connect(address)
-            s.sendall(first)
+            s.connect((host, int(port)))
+            try:
+                s.sendall(first)
+            except OSError:
+                pass  # closed already
         for _, _, c in crowd:
             try:
                 if c:
@@ -99,7 +112,7 @@ class Chain(attested.Chain):
         self.AGENT_C += ["--attester", tpm.spec]
 
 
-def one_round(chain, transfer, crowd, state):
+def one_round(chain, transfer, crowd, state, port):
     done = threading.Event()
 
     def wait():
@@ -107,7 +120,7 @@ def one_round(chain, transfer, crowd, state):
         done.set()
     before = speed(transfer, 2)
     threading.Thread(target=wait, daemon=True).start()
-    crowd.stdin.write("go\n")
+    crowd.stdin.write(f"{port}\n")
     crowd.stdin.flush()
     during = speed(transfer, until=done)
     n, seconds = state["line"].split()
@@ -119,7 +132,9 @@ def one_round(chain, transfer, crowd, state):
 
 def main():
     if sys.argv[1:] == ["--strangers"]:
-        return strangers(GATE)
+        return strangers(GATE[0])
+    if sys.argv[1:] == ["--acceptor"]:
+        return acceptor()
     if why := netns.enter_private():
         sys.exit(why)
     with netns.Net() as net:
@@ -129,13 +144,19 @@ def main():
         crowd = subprocess.Popen(chain.client.argv([sys.executable, __file__, "--strangers"]),
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         crowd.stdout.readline()
+        floor = subprocess.Popen(chain.gate1.argv([sys.executable, __file__, "--acceptor"]),
+                                 stdout=subprocess.PIPE, text=True)
+        floor.stdout.readline()
         transfer = Transfer(chain.client, chain.server, chain.SERVER, 7, size=1 << 50).start()
         transfer.wait_received(1e-7)
-        shares = sorted(one_round(chain, transfer, crowd, state) for _ in range(ROUNDS))
+        shares = {port: sorted(one_round(chain, transfer, crowd, state, port) for _ in range(ROUNDS))
+                  for port in (FLOOR_PORT, GATE[1])}
         assert not transfer.failures, transfer.failures
-        print(f"median {100 * shares[len(shares) // 2]:.0f}%; the gateway's memory: {idle} KiB idle, "
-              f"{state['peak']} KiB at most")
+        floor_share, share = (100 * s[ROUNDS // 2] for s in shares.values())
+        print(f"median {share:.0f}%; at a port that only accepts {floor_share:.0f}%; the gateway's "
+              f"memory: {idle} KiB idle, {state['peak']} KiB at most")
         crowd.kill()
+        floor.kill()
         closed = chain.entg1.grep(r" stranger-close ")
         reasons = {re.search(r"reason=(\S+)", line).group(1) for line in closed}
         print(f"reasons: {', '.join(sorted(reasons))}")

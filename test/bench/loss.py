@@ -5,7 +5,8 @@ The hop between the gateways goes through a cable of 20 ms there and back (test/
 also gives it a speed), and both of its ends lose packets at random (nftables, numgen) before anybody
 sees them. The same transfer, one stream of iperf3, goes over it routed, through our plaintext chain
 and through our attested chain; TCP's congestion control is varied for the transfer (that of its
-sender) and for the hop (--tcp-congestion of the gateways). The other hops are perfect.
+sender) and for the hop (--tcp-congestion of the gateways; a gateway that dials has no rights any more
+and gets reno where the system does not allow cubic to everybody). The other hops are perfect.
 
 Mbit/s: median of the rounds; ratios to the bare transfer of the same round, loss and control. Rows
 go to test/bench/results.tsv.
@@ -18,41 +19,15 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "netns")]
+import longnet  # noqa: E402
 import netns  # noqa: E402
 import report  # noqa: E402
 import ways as w  # noqa: E402
 
 WAYS = ("bare", "plain", "attested")
 CONTROLS = ("cubic", "bbr")
+HOPS = ("auto", *CONTROLS)
 PER_MILLE = (0, 1, 10)
-
-
-class LongNet(netns.Net):
-    """Its second link, gate1 to gate2, is the long one."""
-
-    def __init__(self, delay_ms, mbit):
-        super().__init__()
-        exe = self.tmp / "delay"
-        netns.sh("cc", "-O2", "-D_GNU_SOURCE", "-o", exe, HERE.parent / "net" / "delay.c")
-        self.delay = [exe, "w1", "w2", int(delay_ms * 500), mbit]
-
-    def link(self, a, b, number, mtu=1500):
-        if number != 2:
-            return super().link(a, b, number, mtu)
-        wire = self.host("wire")
-        wire.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
-        for n, (host, other) in enumerate(((a, b), (b, a)), 1):
-            dev = f"to-{other.name}"
-            host.run("ip", "link", "add", dev, "type", "veth", "peer", "name", f"w{n}", "netns",
-                     wire.name)
-            # A packet is what one cable carries at a time: what is lost is one, not forty.
-            host.run("ip", "link", "set", dev, "gso_max_segs", 1, "up")
-            wire.run("ip", "link", "set", f"w{n}", "up")
-            host.ifaces.append(dev)
-            host.run("ip", "addr", "add", f"10.77.{number}.{n}/24", "dev", dev)
-            host.run("ip", "addr", "add", f"fd77:{number}::{n}/64", "dev", dev, "nodad")
-        wire.spawn(*self.delay).wait_log("ready")
-        return f"to-{b.name}", f"to-{a.name}"
 
 
 def lose(chain, per_mille):
@@ -101,6 +76,7 @@ def main():
     ap.add_argument("--seconds", type=float, default=5, help="of one transfer")
     ap.add_argument("--delay", type=float, default=20, help="ms there and back")
     ap.add_argument("--mbit", type=int, default=200, help="the hop's speed")
+    ap.add_argument("--hops", default=",".join(HOPS), help="--tcp-congestion of our programs")
     ap.add_argument("--no-append", action="store_true")
     args = ap.parse_args()
     why = netns.enter_private()
@@ -108,8 +84,8 @@ def main():
         sys.exit(f"bench-loss: {why}")
     results = report.Results()
     for n in range(args.rounds):
-        for hop in CONTROLS:
-            with LongNet(args.delay, args.mbit) as net:
+        for hop in args.hops.split(","):
+            with longnet.LongNet(args.delay, args.mbit) as net:
                 one_round(net, hop, args.seconds, results.put)
         print(f"round {n + 1} of {args.rounds}", flush=True)
     lines = []

@@ -115,10 +115,13 @@ def spread(x):
 
 
 def aims(*lines):
-    """(what, value or None, limit, "<=" or ">="): said, not asserted."""
+    """(what, value or None, "<=" or ">=", limit or None): said, not asserted."""
     print()
     for what, value, sign, limit in lines:
         if value is None:
+            continue
+        if limit is None:
+            print(f"{what:66}{value:9.2f}")
             continue
         met = value <= limit if sign == "<=" else value >= limit
         print(f"{what:66}{value:9.2f}  aim {sign} {limit:g}: {'met' if met else 'NOT MET'}")

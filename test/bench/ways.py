@@ -1,5 +1,6 @@
 """The ways that are compared, all in the same four hosts: bare routing, our plaintext chain, our
-attested chain, and a chain of stunnels.
+attested chain, a chain of stunnels, and one of relays that do nothing (relay.c): four programs and
+three TCP hops cost as much whatever they are for.
 
 Every way has ports of its own, so that only ours is captured; a service is a port of each way.
 """
@@ -9,10 +10,11 @@ import pathlib
 import attested
 import netns
 
-PORTS = {"bare": 5200, "plain": 5300, "stunnel": 5400, "attested": 5500}
+PORTS = {"bare": 5200, "plain": 5300, "stunnel": 5400, "attested": 5500, "relay": 5600}
 IPERF, RTT, RTT_NODELAY, HTTP = 1, 2, 3, 4
 OURS = ("plain", "attested")
-ALL = ("bare", "plain", "attested", "stunnel")
+ALL = ("bare", "plain", "attested", "relay", "stunnel")
+ENTRY = ("relay", "stunnel")  # a client talks to its own host
 
 STUNNEL = """foreground = yes
 syslog = no
@@ -44,7 +46,7 @@ class Ways:
             getattr(self, f"start_{way}")()
 
     def address(self, way):
-        return "127.0.0.1" if way == "stunnel" else self.chain.SERVER
+        return "127.0.0.1" if way in ENTRY else self.chain.SERVER
 
     def port(self, way, service):
         return PORTS[way] + service
@@ -89,6 +91,18 @@ class Ways:
         self.programs["attested"] = {"enta client": client, "entg gate1": gate1,
                                      "entg gate2": gate2, "enta server": server}
 
+    def start_relay(self):
+        """Through the same hosts as stunnel's."""
+        c, exe = self.chain, self.net.tmp / "relay"
+        netns.sh("cc", "-O2", "-D_GNU_SOURCE", "-o", exe, pathlib.Path(__file__).with_name("relay.c"))
+        for host, onward in ((c.client, "10.77.1.2"), (c.gate1, "10.77.2.2"), (c.gate2, "10.77.3.2"),
+                             (c.server, None)):
+            args = [x for s in self.services for x in
+                    (PORTS["relay"] + s, onward or "127.0.0.1", PORTS["relay" if onward else "bare"] + s)]
+            self.programs["relay"][f"relay {host}"] = host.spawn(exe, *args, quiet=True)
+        for host in c.hosts:
+            netns.wait_until(lambda h=host: h.listening(PORTS["relay"] + self.services[-1]), 10, "relay")
+
     def start_stunnel(self):
         """Three hops, each TLS between neighbours; a gateway ends one session, begins the next."""
         c, cert = self.chain, self.net.tmp / "stunnel.pem"
@@ -119,7 +133,7 @@ class Ways:
 
     def serve(self, *start):
         """(service, its command line with PORT in it) in the server's host, for each way."""
-        ports = [PORTS[w] for w in ("bare", *OURS)]  # stunnel leads to bare's
+        ports = [PORTS[w] for w in ("bare", *OURS)]  # the others lead to bare's
         for service, command in start:
             for base in ports:
                 self.chain.server.spawn(*(str(base + service) if x == "PORT" else x

@@ -310,6 +310,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	must(base && chan_loop_new(base, &own, &l) == 0);
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
 	must(chan_accept_take_fd(l, &cfg, fds[0], &peer, 1, &c) == 0);
+	must(tls_start(c) == 0); /* as the first byte would */
 	while (c->state != CHAN_CLOSED && span_u8(&in, &order)) {
 		if (order >= TRUST)
 			obey(l, c, order);

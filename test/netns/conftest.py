@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 for folder in ("peer", "attack"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder))
+import longnet  # noqa: E402
 import netns  # noqa: E402
 
 current = []
@@ -72,14 +73,25 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("programs", net.logs()))
 
 
-@pytest.fixture
-def net():
-    with netns.Net() as n:
+def shown(net):
+    """For a fixture: a net whose logs are shown when a test fails."""
+    with net as n:
         current.append(n)
         try:
             yield n
         finally:
             current.remove(n)
+
+
+@pytest.fixture
+def net():
+    yield from shown(netns.Net())
+
+
+@pytest.fixture
+def far_net():
+    """Its second cable, between the gateways, is a long one: 20 ms there and back."""
+    yield from shown(longnet.LongNet(20, 200))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 /*
- * LD_PRELOAD for test_workers.py: counts how often a program takes a lock of the threads library, in
- * a file that LOCK_PROBE names, eight bytes in the machine's order.
+ * LD_PRELOAD for test_workers.py: counts how often a program takes a lock of the threads library,
+ * in a file that LOCK_PROBE names, eight bytes in the machine's order.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -90,7 +90,7 @@ def build_dir():
 
 # ENG_ENTG=occlum: the gateways are entg-occlum, in the jail that stands in for an enclave.
 OCCLUM = os.environ.get("ENG_ENTG", "host") == "occlum"
-WORKERS = os.environ.get("ENG_WORKERS")  # of every gateway that a test does not say it of
+WORKERS = os.environ.get("ENG_WORKERS")  # of every program that a test does not say it of
 OCCLUM_BUILD = pathlib.Path(os.environ.get("ENG_BUILD_OCCLUM", ROOT / "build-occlum")).resolve()
 
 
@@ -579,6 +579,8 @@ def entg(host, *args, wait=True, enclave=OCCLUM, **kw):
 
 def enta(host, *args, wait=True, up=True, **kw):
     """Starts an agent; waits until it is ready and, with up, until its link is."""
+    if WORKERS and "--workers" not in args:
+        args = (*args, "--workers", WORKERS)
     p = host.spawn(program("enta"), *args, name="enta", **kw)
     if wait:
         p.wait_log(r" ready\b", 10)

@@ -3,6 +3,7 @@ each is named once in the log, no packet reaches the attacker, and the traffic o
 through the same gateway goes on. test_attack_tool.py shows that the attacks are what they say.
 """
 
+import os
 import re
 import signal
 import threading
@@ -231,6 +232,38 @@ def test_second_peer_with_the_same_prefix(field):
     new.until(e.PONG, 10)
     for c in (first, second, old, new):
         c.abort()
+    entg.stop()
+
+
+def test_lane_of_somebody_else(field):
+    """A node id can be copied: who was accepted as something else joins no node by it, nor does a
+    lane let in what its own evidence does not."""
+    node, other, id_ = softtpm.SoftTpm(), softtpm.SoftTpm(), os.urandom(16)
+    policy = attested.policy(
+        field.net, "lanes", f.alternative(node, "10.66.3.0/24", name="node"),
+        f.alternative(other, "10.66.0.0/16", name="other"))
+    entg = netns.entg(field.gate, "--enta-listen", "7982", "--enta-policy", policy)
+
+    def come(tpm, lane):
+        lab = offences.Lab(at.CLIENT, lambda: field.attacker.connect(f.GATE, 7982), tpm,
+                           "10.66.3.1/32")
+        return lab.tls().open(lab.hello(node_id=id_, lane=lane), tpm)
+    zero = come(node, 0)
+    one = come(node, 1)
+    for tpm, lane in ((other, 2), (other, 1)):
+        mark = entg.mark()
+        theirs = come(tpm, lane)
+        assert "lane" in theirs.wait_closed(10 * netns.SLOW)
+        assert "reason=lane-unexpected" in f.closing_line(entg, f.local(theirs.sock), mark)
+        theirs.abort()
+    mark = entg.mark()
+    for c in (zero, one):
+        c.send(e.control(e.PING, {0: 7}))
+        c.until(e.PONG, 10)
+    zero.abort()
+    one.wait_closed(10 * netns.SLOW)
+    assert "reason=lane-unexpected" in f.closing_line(entg, f.local(one.sock), mark)
+    one.abort()
     entg.stop()
 
 

@@ -103,6 +103,20 @@ def test_workers_out_of_range(bare, n):
     assert "eng-enta" not in " ".join(bare.client.link_names())
 
 
+def test_steering_that_is_not_permitted(bare):
+    """Several queues that nobody steers would change the order of packets: an error, not a guess."""
+    if pathlib.Path("/proc/sys/kernel/unprivileged_bpf_disabled").read_text(encoding="ascii").strip() == "0":
+        pytest.skip("here everybody may load such a program")
+    before = bare.client.link_names()
+    args = ("setpriv", "--bounding-set", "-bpf,-sys_admin", netns.program("enta"), *bare.AGENT_C, "--capture", "7")
+    p = bare.client.spawn(*args, "--workers", "2", name="enta")
+    assert p.wait(10) == 1
+    assert "CAP_BPF" in p.log() and "one worker" in p.log()
+    assert len(bare.client.link_names()) == len(before)
+    p = bare.client.spawn(*args, name="enta")
+    p.wait_log(" ready ", 10)
+
+
 def test_one_worker_is_one_thread_and_one_queue(bare):
     start(bare, 1)
     assert threads(bare.enta_c) == ["enta"]
@@ -226,7 +240,7 @@ def test_a_flow_keeps_its_order(bare, gates):
             got.setdefault(who[1], []).append(int.from_bytes(data[:4], "big"))
     assert len(got) == len(senders)
     for numbers in got.values():
-        assert len(numbers) > 1000
+        assert len(numbers) > 100
         assert all(a < b for a, b in zip(numbers, numbers[1:])), "out of order, or twice"
 
 

@@ -308,6 +308,8 @@ static void on_connected(struct chan *c)
 		chan_close_detail(c, CHAN_R_CONNECT, err_text(r));
 		return;
 	}
+	if (c->loop->own.role == CONTROL_ROLE_AGENT) /* it has queues of flows: enta/fair.h */
+		stream_bound_unsent(c->fd);
 	chan_step(c, CHAN_EV_CONNECTED);
 	event_add(c->ev_read, NULL);
 	if (c->tls)
@@ -386,6 +388,8 @@ int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	r = chan_new_take_fd(l, cfg, fd, peer, port, out);
 	if (r < 0)
 		return err_pass(r);
+	if (cfg->expect == CONTROL_ROLE_AGENT)
+		stream_bound_window(fd);
 	chan_step(*out, CHAN_EV_ACCEPT);
 	secure(*out);
 	if ((*out)->state != CHAN_CLOSED && event_add((*out)->ev_read, NULL) < 0)

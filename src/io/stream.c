@@ -18,26 +18,6 @@ static void set_int(int fd, int level, int option, int value)
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-/*
- * What waits in a socket waits in the order it came: a small packet behind all of a transfer. So
- * little does, and the rest where somebody can choose (the agent's queues) or drop.
- *
- * At the sender it is what has not been sent yet that is bounded; what is under way is TCP's
- * business, so a long path is filled all the same. The receiver's buffer is bounded where the peer
- * is near: there the window that autotuning would open, up to megabytes, is not under way but
- * waits for this process. A longer path, or one that is not known, keeps autotuning.
- */
-static void bound_queues(int fd)
-{
-	socklen_t len = sizeof(struct tcp_info);
-	struct tcp_info info = { 0 };
-
-	set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, STREAM_UNSENT_MAX);
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rtt > 0 &&
-	    info.tcpi_rtt <= STREAM_NEAR_US)				 /* the handshake's */
-		set_int(fd, SOL_SOCKET, SO_RCVBUF, STREAM_NEAR_BUF / 2); /* the kernel doubles it */
-}
-
 static void tune(int fd)
 {
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -78,8 +58,6 @@ int stream_connect_result(int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		return err_new(-errno);
-	if (error == 0)
-		bound_queues(fd);
 	return -error;
 }
 
@@ -129,7 +107,6 @@ int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *o
 	if (!addr_from_sockaddr((struct sockaddr *)&ss, out_peer, out_port))
 		return err_new(-EAFNOSUPPORT);
 	tune(fd);
-	bound_queues(fd);
 	*out_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -209,6 +186,21 @@ int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
 	}
 	*out_n = sent;
 	return 0;
+}
+
+void stream_bound_unsent(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, STREAM_UNSENT_MAX);
+}
+
+void stream_bound_window(int fd)
+{
+	socklen_t len = sizeof(struct tcp_info);
+	struct tcp_info info = { 0 };
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rtt > 0 &&
+	    info.tcpi_rtt <= STREAM_NEAR_US)
+		set_int(fd, SOL_SOCKET, SO_RCVBUF, STREAM_NEAR_BUF / 2); /* the kernel doubles it */
 }
 
 void stream_close(int fd, int reset)

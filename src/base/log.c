@@ -21,6 +21,12 @@ bool log_enabled(enum log_level level)
 	return level <= max_level;
 }
 
+log_sink_fn log_diverted(void **out_ctx)
+{
+	*out_ctx = sink_ctx;
+	return sink;
+}
+
 void log_divert(log_sink_fn to, void *ctx)
 {
 	sink = to;

@@ -39,6 +39,7 @@ PRINTF_LIKE(3, 4) void log_event(enum log_level level, const char *event, const 
  */
 typedef void (*log_sink_fn)(void *ctx, const char *line, size_t n);
 void log_divert(log_sink_fn sink, void *ctx);
+log_sink_fn log_diverted(void **out_ctx); /* where this thread's lines go; NULL: as usual */
 
 /*
  * Copies text into out (size bytes), keeps printable ASCII but space and the double quote, puts '?'

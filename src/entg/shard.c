@@ -95,6 +95,8 @@ struct call {
 	struct shard *s;
 	void (*fn)(struct shard *s, void *arg);
 	void *arg;
+	log_sink_fn sink; /* the caller's: what is logged meanwhile is its answer */
+	void *sink_ctx;
 	sem_t done;
 };
 
@@ -102,8 +104,11 @@ static void on_call(struct mail *m, bool dropped)
 {
 	struct call *c = (struct call *)m; /* its first member */
 
-	if (!dropped)
+	if (!dropped) {
+		log_divert(c->sink, c->sink_ctx);
 		c->fn(c->s, c->arg);
+		log_divert(NULL, NULL);
+	}
 	sem_post(&c->done);
 }
 
@@ -117,6 +122,7 @@ void shard_call(struct shard *s, void (*fn)(struct shard *s, void *arg), void *a
 	}
 	if (!s->is_running)
 		return;
+	c.sink = log_diverted(&c.sink_ctx);
 	if (sem_init(&c.done, 0, 0) < 0)
 		return;
 	mailbox_post(s->box, &c.mail);

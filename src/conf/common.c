@@ -56,7 +56,7 @@ const char *common_set_workers(const char *value, unsigned *out_n)
 {
 	unsigned long n;
 
-	if (!number_parse(value, 1, 16, &n))
+	if (!number_parse(value, 1, COMMON_WORKERS_MAX, &n))
 		return "write a number of threads, 1 to 16";
 	*out_n = (unsigned)n;
 	return NULL;

@@ -56,7 +56,8 @@ MUST_USE const char *common_set_log_level(const char *value);
 /* A node name: up to size - 1 letters, digits and ".-_". */
 MUST_USE const char *common_set_name(const char *value, char *out, size_t size);
 
-/* Threads, 1 to 16. */
+enum { COMMON_WORKERS_MAX = 16 /* what a node may have of lanes (wire/control.h) */ };
+/* Threads, 1 to COMMON_WORKERS_MAX. */
 MUST_USE const char *common_set_workers(const char *value, unsigned *out_n);
 
 /* Microseconds, 0 to 1000. */

@@ -76,6 +76,25 @@ static void test_sparse_first(void **state)
 	fail_msg("a flow that never ends goes before all others");
 }
 
+/* Two that relieve each other are not new each time: the one that waits has its turn. */
+static void test_small_ones_starve_nobody(void **state)
+{
+	struct fair *f = fair_of(MAX);
+	int n_bulk = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++)
+		assert_int_equal(put(f, 1, i, BULK), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(take(f).flow, 1);
+	for (uint32_t i = 0; i < 8; i++) {
+		assert_int_equal(put(f, 2 + i % 2, i, SMALL), 0);
+		n_bulk += take(f).flow == 1;
+	}
+	assert_true(n_bulk > 0);
+	fair_free(f);
+}
+
 static void test_shares(void **state)
 {
 	size_t sent[4] = { 0 };
@@ -185,8 +204,11 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sparse_first), cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_bound),	     cmocka_unit_test(test_bound_small),
+		cmocka_unit_test(test_sparse_first),
+		cmocka_unit_test(test_small_ones_starve_nobody),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_bound_small),
 		cmocka_unit_test(test_random),
 	};
 

@@ -1,6 +1,6 @@
 /*
- * A lane and its queue; see worker.h. pump.c moves the packets between them; when the gateway does
- * not keep up the queue is not read, and it is the one that fills.
+ * A lane and its queue; see worker.h. pump.c moves the packets between them, and holds those for
+ * which the gateway has no room yet.
  *
  * While lane 0 is down packets first wait in the device; after AGENT_WAIT_MS they are answered
  * with ICMP unreachable: a new connection fails at once, and an established one keeps trying

@@ -120,7 +120,8 @@ void shard_call(struct shard *s, void (*fn)(struct shard *s, void *arg), void *a
 		fn(s, arg);
 		return;
 	}
-	if (!s->is_running)
+	if (!s->is_running ||
+	    s->g->is_stopping) /* its thread may have ended: nobody would answer */
 		return;
 	c.sink = log_diverted(&c.sink_ctx);
 	if (sem_init(&c.done, 0, 0) < 0)
@@ -286,8 +287,12 @@ void shard_free(struct shard *s)
 		ring_free(s->in[i]);
 	route_table_free(s->table);
 	chan_loop_free(s->loop);
-	security_free(s->security);
+	/* What waits in the first one's box may be for its jobs, the others' ask through theirs. */
+	if (s->index > 0)
+		security_free(s->security);
 	mailbox_free(s->box);
+	if (s->index == 0)
+		security_free(s->security);
 	free(s->segments);
 	if (s->index > 0 && s->base)
 		event_base_free(s->base);

@@ -1,5 +1,7 @@
 """The admin door of the gateway: what it answers, and that nobody can block or break the gateway by it."""
 
+import re
+
 import netns
 
 PORT = 6981
@@ -25,6 +27,14 @@ def test_status_has_what_is_logged_and_drain_ends_with_goodbye(bare):
     assert visit(bare.gate1, b"drain\r\n") == "draining\n"
     assert bare.entg1.wait() == 0
     bare.entg2.wait_log(r"reason=goaway")
+
+
+def test_status_has_the_lines_of_every_worker(bare):
+    bare.start_entg1(*DOOR, "--workers", 3)
+    status = visit(bare.gate1, b"status\n")
+    assert re.findall(r"counter-worker worker=(\d)", status) == ["0", "1", "2"], status
+    assert status.count(" counter-total ") == 1
+    assert "counter" not in bare.entg1.log(), "asked for, not logged"
 
 
 def test_what_is_no_command_is_an_error_and_no_more(bare):

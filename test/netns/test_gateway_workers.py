@@ -4,6 +4,7 @@ connection to another's. The agent's half is test_workers.py."""
 import itertools
 import os
 import signal
+import socket
 import struct
 
 import pytest
@@ -232,6 +233,23 @@ def join_at(host, prefixes):
     peer = e.Peer(host.connect("127.0.0.1", 6980), e.hello(e.AGENT, prefixes))
     peer.wait(lambda: peer.hello, 10, "HELLO")
     return peer
+
+
+def test_status_is_asked_while_it_stops(gate):
+    """A worker that has nothing left ends at once; nobody waits for its answer."""
+    host, program = gate
+    reader = host.connect("10.77.1.2", 6980)  # takes nothing: its worker, the first, has to wait
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.sendall(e.hello(e.AGENT, ["10.50.0.1/32"]))
+    program.wait_log(" peer-open ", 5)
+    sender = join(host, ["10.50.1.1/32"])
+    for n in range(300):
+        sender.send(e.frame(e.udp4("10.50.1.1", "10.50.0.1", 1, 2, bytes(60000))))
+    netns.wait_until(lambda: any(int(c["queue_bytes"]) for c in program.counters()), 10, "a queue")
+    program.send(signal.SIGTERM)
+    program.wait_log(" stopping ", 5)
+    program.send(signal.SIGUSR1)
+    assert program.wait(10) == 0
 
 
 def test_no_lock_is_taken_for_packets(net):

@@ -206,10 +206,13 @@ int gateway_run(struct gateway *g)
 
 	for (size_t i = 1; i < g->n_shards && r == 0; i++)
 		r = shard_start(g->shards[i]);
-	if (r == 0)
+	if (r == 0) {
 		chan_loop_run(g->shards[0]->loop, g->cfg->poll_us);
-	else
+	} else {
+		log_error("start-failed", "reason=\"cannot start %u workers: %s\"",
+			  g->cfg->n_workers, err_text(r));
 		gateway_stop(g);
+	}
 	for (size_t i = 1; i < g->n_shards; i++)
 		if (g->shards[i]->is_running)
 			pthread_join(g->shards[i]->thread, NULL);

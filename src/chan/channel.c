@@ -252,42 +252,64 @@ bool chan_take_batch(struct chan *c, struct rx_batch *batch)
 	return true;
 }
 
-static bool plain_received(struct chan *c, size_t n)
+static void plain_received(struct chan *c, size_t n)
 {
 	struct rx_batch batch;
 
 	rx_received(&c->rx, c->loop->rxbuf + RX_HEADROOM, n, &batch);
-	return chan_take_batch(c, &batch);
+	(void)chan_take_batch(c, &batch);
 }
 
+static bool may_read(struct chan *c)
+{
+	const struct chan_handler *h = c->cfg.handler;
+
+	if (c->state != CHAN_OPEN || !h->may_read || h->may_read(c->cfg.owner, c))
+		return true;
+	c->is_paused = true;
+	c->stats.pauses++;
+	event_del(c->ev_read);
+	return false;
+}
+
+void chan_resume(struct chan *c)
+{
+	if (!c->is_paused || c->state == CHAN_CLOSED)
+		return;
+	c->is_paused = false;
+	if (event_add(c->ev_read, NULL) < 0)
+		chan_close(c, CHAN_R_MEMORY);
+}
+
+/* One batch; then it is somebody else's turn. */
 static void on_readable(struct chan *c)
 {
-	enum { TURN = 2 * CHAN_RX_BUF /* bytes; then it is somebody else's turn */ };
 	struct iovec iov[2];
-	size_t n, size;
-	int n_iov, r;
+	int n_iov = 1, r;
+	size_t n;
 
-	for (size_t had = 0; had < TURN; had += n) {
-		n_iov = 1;
-		if (c->tls)
-			iov[0] = (struct iovec){ c->loop->sealed_in, CHAN_SEAL_BUF };
-		else
-			n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
-		size = stream_bound(iov, &n_iov);
-		r = stream_readv(c->fd, iov, n_iov, &n);
-		if (r == STREAM_E_AGAIN)
-			return;
-		if (r != 0) {
-			chan_close_detail(c, r == STREAM_E_EOF ? CHAN_R_EOF : CHAN_R_IO,
-					  r < 0 ? err_text(r) : "");
-			return;
-		}
-		c->heard_ms = clock_now_ms();
-		c->stats.reads++;
-		c->stats.bytes_in += n;
-		if (!(c->tls ? tls_received(c, n) : plain_received(c, n)) || n < size)
-			return;
+	if (!may_read(c))
+		return;
+	if (c->tls)
+		iov[0] = (struct iovec){ c->loop->sealed_in, CHAN_SEAL_BUF };
+	else
+		n_iov = rx_iov(&c->rx, c->loop->rxbuf + RX_HEADROOM, CHAN_RX_BUF, iov);
+	(void)stream_bound(iov, &n_iov);
+	r = stream_readv(c->fd, iov, n_iov, &n);
+	if (r == STREAM_E_AGAIN)
+		return;
+	if (r != 0) {
+		chan_close_detail(c, r == STREAM_E_EOF ? CHAN_R_EOF : CHAN_R_IO,
+				  r < 0 ? err_text(r) : "");
+		return;
 	}
+	c->heard_ms = clock_now_ms();
+	c->stats.reads++;
+	c->stats.bytes_in += n;
+	if (c->tls)
+		tls_received(c, n);
+	else
+		plain_received(c, n);
 }
 
 /* A session is made for who says something, not for who comes. */
@@ -308,8 +330,7 @@ static void on_connected(struct chan *c)
 		chan_close_detail(c, CHAN_R_CONNECT, err_text(r));
 		return;
 	}
-	if (c->loop->own.role == CONTROL_ROLE_AGENT) /* it has queues of flows: enta/fair.h */
-		stream_bound_unsent(c->fd);
+	stream_bound_queues(c->fd);
 	chan_step(c, CHAN_EV_CONNECTED);
 	event_add(c->ev_read, NULL);
 	if (c->tls)
@@ -388,8 +409,7 @@ int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	r = chan_new_take_fd(l, cfg, fd, peer, port, out);
 	if (r < 0)
 		return err_pass(r);
-	if (cfg->expect == CONTROL_ROLE_AGENT)
-		stream_bound_window(fd);
+	stream_bound_queues(fd);
 	chan_step(*out, CHAN_EV_ACCEPT);
 	secure(*out);
 	if ((*out)->state != CHAN_CLOSED && event_add((*out)->ev_read, NULL) < 0)

@@ -127,6 +127,7 @@ enum chan_drop {
 
 struct chan_stats {
 	uint64_t frames_in, bytes_in, packets_in, packet_bytes_in, reads;
+	uint64_t pauses; /* how often its owner did not let it be read */
 	uint64_t frames_out, bytes_out, sends;
 	uint64_t queued_bytes; /* copied into the queue because the socket was full */
 	uint64_t drops[CHAN_N_DROPS];
@@ -142,11 +143,15 @@ struct chan_packet {
 	struct ip_info info;
 };
 
-/* What an owner does. Each returns CHAN_OK, or why the channel has to be closed. All are required.
+/*
+ * What an owner does. Who returns a reason returns CHAN_OK, or why the channel has to be closed.
+ * All but may_read are required.
  */
 struct chan_handler {
 	/* The peer has introduced itself and is trusted. */
 	enum chan_reason (*open)(void *owner, struct chan *c);
+	/* Before an open channel is read. False: not until chan_resume(). NULL: always. */
+	bool (*may_read)(void *owner, struct chan *c);
 	/* Borrowed until batch_end. */
 	enum chan_reason (*packet)(void *owner, struct chan *c, const struct chan_packet *p);
 	enum chan_reason (*routes)(void *owner, struct chan *c, const struct control_routes *r);
@@ -237,6 +242,7 @@ uint64_t chan_count_frames(const struct iovec *iov,
 void chan_send_control(struct chan *c, const uint8_t *frame, size_t n);
 bool chan_is_blocked(const struct chan *c); /* something is queued */
 void chan_count_drop(struct chan *c, enum chan_drop why);
+void chan_resume(struct chan *c); /* it is read again; see chan_handler.may_read */
 
 enum chan_state chan_state(const struct chan *c);
 enum chan_protocol chan_protocol(const struct chan *c);

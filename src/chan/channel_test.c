@@ -55,6 +55,7 @@ struct fixture {
 	int fd;
 	enum chan_reason closed;
 	int n_open, n_closed, n_packets, n_batches, n_writable;
+	bool holds;	   /* the channel may not be read */
 	struct chan *echo; /* packets are sent there, as a gateway does */
 	struct iovec run;
 };
@@ -105,6 +106,12 @@ static void on_batch_end(void *owner, struct chan *c)
 	f->run.iov_len = 0;
 }
 
+static bool may_read(void *owner, struct chan *c)
+{
+	(void)c;
+	return !((struct fixture *)owner)->holds;
+}
+
 static void on_writable(void *owner, struct chan *c)
 {
 	(void)c;
@@ -123,6 +130,7 @@ static void on_closed(void *owner, struct chan *c, enum chan_reason why)
 
 static const struct chan_handler handler = {
 	.open = on_open,
+	.may_read = may_read,
 	.packet = on_packet,
 	.routes = on_routes,
 	.batch_end = on_batch_end,
@@ -422,6 +430,38 @@ static void a_reader_that_stops_costs_its_packets_only(void **state)
 	fixture_end(&f);
 }
 
+static void what_may_not_be_read_waits(void **state)
+{
+	uint8_t packet[200];
+	const size_t n = put_packet(packet, 100);
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f);
+	f.holds = true; /* which is nothing to a stranger */
+	say_hello(&f);
+	assert_int_equal(f.n_open, 1);
+	say(&f, packet, n);
+	say(&f, packet, n);
+	assert_int_equal(f.n_packets, 0);
+	assert_int_equal(chan_stats(f.c)->pauses, 1); /* asked once, not over and over */
+	f.holds = false;
+	spin(&f);
+	assert_int_equal(f.n_packets, 0); /* nobody has said so */
+	chan_resume(f.c);
+	chan_resume(f.c);
+	spin(&f);
+	assert_int_equal(f.n_packets, 2);
+	f.holds = true;
+	say(&f, packet, n);
+	chan_close(f.c, CHAN_R_DEAD);
+	chan_resume(f.c); /* it is not gone yet */
+	spin(&f);
+	assert_int_equal(f.n_closed, 1);
+	assert_int_equal(f.n_packets, 2);
+	fixture_end(&f);
+}
+
 static void control_frames_that_pile_up_end_it(void **state)
 {
 	static const uint8_t ping[] = { 0, 0, 0, 4, FRAME_PING, 0xa1, 0, 1 };
@@ -537,6 +577,7 @@ int main(void)
 		cmocka_unit_test(hello_comes_once_and_first),
 		cmocka_unit_test(packets_before_the_offence_arrive),
 		cmocka_unit_test(a_reader_that_stops_costs_its_packets_only),
+		cmocka_unit_test(what_may_not_be_read_waits),
 		cmocka_unit_test(control_frames_that_pile_up_end_it),
 		cmocka_unit_test(nothing_is_allocated_or_copied_per_packet),
 		cmocka_unit_test(every_allocation_may_fail),

@@ -49,7 +49,8 @@ struct chan {
 	enum chan_reason why; /* it was closed */
 	bool dialled;	      /* by us */
 	bool was_open;
-	bool waits; /* to be heard, since waits_ms */
+	bool is_paused; /* not read: see chan_handler.may_read */
+	bool waits;	/* to be heard, since waits_ms */
 	uint64_t arrival, waits_ms;
 	int fd;
 	struct endpoint remote;
@@ -100,8 +101,8 @@ void chan_hear(struct chan *c);
 
 /* tls.c: a channel's TLS session. */
 MUST_USE int tls_start(struct chan *c); /* 0 or -errno */
-/* n bytes have come into loop->sealed_in. False: the channel is closed. */
-bool tls_received(struct chan *c, size_t n);
+/* n bytes have come into loop->sealed_in. */
+void tls_received(struct chan *c, size_t n);
 /* What the session itself has to say goes out. False: the channel is closed. */
 bool tls_talk(struct chan *c);
 /* Encrypts and sends from offset 0 on; *out_taken bytes are on their way. False: closed. */

@@ -194,16 +194,17 @@ static void print_one(const struct chan *c)
 	log_info("counter",
 		 "peer=%s lane=%u role=%s state=%s proto=%s frames_in=%llu bytes_in=%llu "
 		 "packets_in=%llu "
-		 "packet_bytes_in=%llu reads=%llu frames_out=%llu bytes_out=%llu sends=%llu "
+		 "packet_bytes_in=%llu reads=%llu pauses=%llu frames_out=%llu bytes_out=%llu "
+		 "sends=%llu "
 		 "queue_bytes=%zu queued_bytes=%llu moved_bytes=%llu rtt_us=%u%s",
 		 c->name, chan_lane(c), c->cfg.expect == CONTROL_ROLE_AGENT ? "agent" : "gateway",
 		 chan_state_name(c->state), protocols[c->protocol],
 		 (unsigned long long)s->frames_in, (unsigned long long)s->bytes_in,
 		 (unsigned long long)s->packets_in, (unsigned long long)s->packet_bytes_in,
-		 (unsigned long long)s->reads, (unsigned long long)s->frames_out,
-		 (unsigned long long)s->bytes_out, (unsigned long long)s->sends, c->txq.n,
-		 (unsigned long long)s->queued_bytes, (unsigned long long)c->rx.moved, s->rtt_us,
-		 drops);
+		 (unsigned long long)s->reads, (unsigned long long)s->pauses,
+		 (unsigned long long)s->frames_out, (unsigned long long)s->bytes_out,
+		 (unsigned long long)s->sends, c->txq.n, (unsigned long long)s->queued_bytes,
+		 (unsigned long long)c->rx.moved, s->rtt_us, drops);
 }
 
 void chan_loop_print(const struct chan_loop *l, struct chan_totals *sum)

@@ -172,9 +172,13 @@ static struct peer *next_hop(struct peer *from, const struct addr *src, const st
 	const struct peer *node;
 
 	if (from->generation != s->generation || !addr_equal(dst, &from->dst)) {
+		const struct peer *before = from->next_hop;
+
 		node = route_lookup(s->table, dst);
 		from->next_hop = node ? way_to(node, from) : NULL;
 		from->dst = *dst;
+		if (from->generation == s->generation && from->next_hop != before)
+			from->spread_ms = clock_now_ms();
 		from->generation = s->generation;
 	}
 	from->src = *src;

@@ -231,6 +231,7 @@ void peer_detach(struct peer *p)
 	} else {
 		leave_node(p);
 	}
+	backpressure_gone(p);
 	if (p->c)
 		s->places[p->f.id % SHARD_PEERS_MAX] = NULL;
 	TAILQ_REMOVE(&s->peers, p, link);
@@ -378,6 +379,12 @@ static void on_closed(void *owner, struct chan *c, enum chan_reason why)
 		event_base_loopexit(s->base, NULL);
 }
 
+static bool may_read(void *owner, struct chan *c)
+{
+	(void)owner;
+	return backpressure_may_read(chan_data(c));
+}
+
 static enum chan_reason on_packet(void *owner, struct chan *c, const struct chan_packet *p)
 {
 	(void)owner;
@@ -426,11 +433,12 @@ static void on_batch_end(void *owner, struct chan *c)
 static void on_writable(void *owner, struct chan *c)
 {
 	(void)owner;
-	(void)c; /* the queue has sent itself; nothing here waits for room */
+	backpressure_room(chan_data(c));
 }
 
 const struct chan_handler peer_handler = {
 	.open = on_open,
+	.may_read = may_read,
 	.packet = on_packet,
 	.routes = on_routes,
 	.batch_end = on_batch_end,

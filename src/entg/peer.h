@@ -63,6 +63,12 @@ struct peer {
 	uint64_t generation;
 	struct addr src, dst;
 	struct peer *next_hop;
+	uint64_t spread_ms; /* when it last sent to another next hop than before */
+	/* backpressure.c: it is not read while this one has no room; NULL: it is. */
+	struct peer *waits_for;
+	uint64_t wait_until_ms;
+	TAILQ_ENTRY(peer) wait_link;
+	bool is_stuck;		  /* was waited for in vain, and has had no room since */
 	struct rib_ops farewells; /* tell the other workers that it is gone; made in time */
 };
 
@@ -98,6 +104,8 @@ struct shard {
 	bool is_incomplete;	/* memory was short: it must not decide who owns what */
 	struct peer_list peers; /* those of the other workers too */
 	struct peer *places[SHARD_PEERS_MAX]; /* its own, by id */
+	struct peer_list waiting; /* those that are not read, in the order of their ends */
+	struct event *wait_over;  /* of the first of them */
 	struct link *links[GATEWAY_NEIGHBOURS_MAX];
 	struct event *expire; /* lingering routes, once a second */
 	uint64_t generation;  /* of table and peers: counts changes */
@@ -141,6 +149,11 @@ struct gateway {
 enum { FORWARD_SEGMENTS = 128 * 1024 };
 enum chan_reason forward_packet(struct peer *from, const struct chan_packet *p);
 void forward_flush(struct shard *s);
+/* backpressure.c */
+MUST_USE int backpressure_init(struct shard *s); /* 0, or -1: no memory */
+bool backpressure_may_read(struct peer *from);	 /* false: `from` waits */
+void backpressure_room(struct peer *to);	 /* who waits for it goes on */
+void backpressure_gone(struct peer *p);
 /* What the peer takes; of its lanes all take the same. */
 static inline uint32_t peer_features(const struct peer *p)
 {

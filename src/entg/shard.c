@@ -237,7 +237,7 @@ static int set_up(struct shard *s, const struct control_hello *own)
 		return err_pass(r);
 	chan_loop_share_limits(s->loop, s->g->cfg->n_workers);
 	s->expire = event_new(s->base, -1, EV_PERSIST, on_expire, s);
-	if (!s->expire || event_add(s->expire, &second) < 0)
+	if (backpressure_init(s) < 0 || !s->expire || event_add(s->expire, &second) < 0)
 		return err_new(-ENOMEM);
 	return 0;
 }
@@ -280,6 +280,8 @@ void shard_free(struct shard *s)
 	rib_discard(s);
 	if (s->expire)
 		event_free(s->expire);
+	if (s->wait_over)
+		event_free(s->wait_over);
 	if (s->bell)
 		event_free(s->bell);
 	fd_closep(&s->bell_fd);

@@ -56,15 +56,13 @@ MUST_USE int stream_readv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
 MUST_USE int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
 
 /*
- * What waits in a socket waits in the order it came: a small packet behind all of a transfer. Where
- * the sender has a better place for it, little does. What has not been sent yet is bounded at the
- * sender; what is under way is TCP's business, so a long path is filled all the same. The
- * receiver's buffer is bounded if the peer is near, by the handshake's round trip: there the window
- * that autotuning would open, up to megabytes, is not under way but waits for this process. Before
- * data.
+ * What waits in a socket waits in the order it came, a small packet behind all of a transfer: so
+ * little does. What has not been sent yet is bounded; what is under way is TCP's business, so a
+ * long path is filled all the same. What has been received is bounded if the peer is near, by the
+ * handshake's round trip: there the window that autotuning would open, up to megabytes, is not
+ * under way but waits for this process. For a connected socket, before data; best effort.
  */
-void stream_bound_unsent(int fd);
-void stream_bound_window(int fd);
+void stream_bound_queues(int fd);
 
 /* Closes; with reset, what is still unsent is thrown away and the peer is told at once (RST). */
 void stream_close(int fd, int reset);

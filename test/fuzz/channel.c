@@ -96,10 +96,10 @@ int tls_start(struct chan *c)
 	return attestation_new(c);
 }
 
-bool tls_received(struct chan *c, size_t n)
+void tls_received(struct chan *c, size_t n)
 {
+	(void)c;
 	(void)n;
-	return c->state != CHAN_CLOSED;
 }
 
 bool tls_talk(struct chan *c)

@@ -29,7 +29,6 @@ enum {
 	OUT_IOV = 64,
 	FAIR_BATCH = 128 * 1024, /* bytes: less, since what the socket does not take is no longer
 				    fair */
-	FAIR_TURN = 4,		 /* batches; then it is somebody else's turn */
 	SEGMENT_BUF = FRAME_HEAD + TUN_PACKET_MAX,
 	REFUSALS = 64, /* ICMP answers in one turn of the loop */
 };
@@ -170,26 +169,20 @@ static int read_waiting(struct pump *p)
 	return 0;
 }
 
-/* Before each batch the device is read: there may be a packet that goes first. */
+/* One batch, before which the device is read: there may be a packet that goes first. */
 static int pump_waiting(struct pump *p)
 {
 	int r;
 
-	for (int i = 0; i < FAIR_TURN; i++) {
-		p->waits = true;
-		r = read_waiting(p);
-		p->waits = false;
-		if (r < 0)
-			return r;
-		if (chan_is_blocked(p->to))
-			return 0;
-		p->n_iov = fair_next(p->fair, p->iov, OUT_IOV, FAIR_BATCH);
-		flush_out(p);
-		fair_taken(p->fair);
-		if (fair_count(p->fair) == 0 || chan_is_blocked(p->to))
-			return 0;
-	}
-	return PUMP_E_MORE;
+	p->waits = true;
+	r = read_waiting(p);
+	p->waits = false;
+	if (r < 0 || chan_is_blocked(p->to))
+		return r;
+	p->n_iov = fair_next(p->fair, p->iov, OUT_IOV, FAIR_BATCH);
+	flush_out(p);
+	fair_taken(p->fair);
+	return fair_count(p->fair) == 0 || chan_is_blocked(p->to) ? 0 : PUMP_E_MORE;
 }
 
 int pump_out(struct pump *p, struct chan *to)

@@ -162,7 +162,7 @@ static struct peer *node_of(const struct peer *lane)
 
 struct peer *peer_find(const struct shard *s, uint64_t id)
 {
-	struct peer *p = s->places[id % SHARD_PEERS_MAX];
+	struct peer *p = s->places[id % SHARD_PLACES];
 
 	return p && p->f.id == id ? p : NULL;
 }
@@ -181,8 +181,7 @@ void peer_attach(struct peer *p)
 	struct shard *s = p->s;
 
 	TAILQ_INSERT_TAIL(&s->peers, p, link);
-	if (p->c)
-		s->places[p->f.id % SHARD_PEERS_MAX] = p;
+	s->places[p->f.id % SHARD_PLACES] = p;
 	p->node = p->f.lane == 0 ? p : node_of(p);
 	if (p->node) {
 		p->node->lanes[p->f.lane] = p;
@@ -232,8 +231,7 @@ void peer_detach(struct peer *p)
 		leave_node(p);
 	}
 	backpressure_gone(p);
-	if (p->c)
-		s->places[p->f.id % SHARD_PEERS_MAX] = NULL;
+	s->places[p->f.id % SHARD_PLACES] = NULL;
 	TAILQ_REMOVE(&s->peers, p, link);
 	s->generation++; /* nobody may remember this peer as a next hop */
 }
@@ -271,12 +269,12 @@ static int link_of(const struct shard *s, const struct chan *c)
 	return -1;
 }
 
-/* A number that leads to a free place in the worker's table, if there is one. */
+/* A number that leads to a free place in the table; that of every worker is alike. */
 static bool number(struct peer *p)
 {
-	for (size_t i = 0; i < SHARD_PEERS_MAX; i++) {
+	for (size_t i = 0; i < SHARD_PLACES; i++) {
 		p->f.id = ++p->s->g->last_id;
-		if (!p->s->places[p->f.id % SHARD_PEERS_MAX])
+		if (!p->s->places[p->f.id % SHARD_PLACES])
 			return true;
 	}
 	return false;

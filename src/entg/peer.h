@@ -19,13 +19,16 @@
 #include "route/table.h"
 
 enum {
-	SHARD_PEERS_MAX = 4096,	  /* channels that are open on one worker; a power of two */
+	SHARD_PLACES = 4096, /* more than there may be peers of all workers; a power of two */
 	SHARD_RING = 1024 * 1024, /* bytes under way from one worker to another: four batches */
 };
 
+_Static_assert(SHARD_PLACES > GATEWAY_AGENTS_MAX + GATEWAY_NEIGHBOURS_MAX + GATEWAY_LANES_MAX,
+	       "every peer has a place");
+
 /* What a peer is: the same on every worker. */
 struct peer_facts {
-	uint64_t id;   /* never used twice; its low bits are the place in the table of its worker */
+	uint64_t id;   /* never used twice; its low bits are the place in every worker's table */
 	unsigned home; /* the worker that has its channel */
 	enum control_role role;
 	enum chan_protocol protocol;
@@ -103,7 +106,7 @@ struct shard {
 	bool is_stopping;
 	bool is_incomplete;	/* memory was short: it must not decide who owns what */
 	struct peer_list peers; /* those of the other workers too */
-	struct peer *places[SHARD_PEERS_MAX]; /* its own, by id */
+	struct peer *places[SHARD_PLACES]; /* by id */
 	struct peer_list waiting; /* those that are not read, in the order of their ends */
 	struct event *wait_over;  /* of the first of them */
 	struct link *links[GATEWAY_NEIGHBOURS_MAX];

@@ -54,16 +54,6 @@ struct rib_op {
 	} u;
 };
 
-static struct peer *find(const struct shard *s, uint64_t id)
-{
-	struct peer *p;
-
-	TAILQ_FOREACH (p, &s->peers, link)
-		if (p->f.id == id)
-			return p;
-	return NULL;
-}
-
 static void free_ops(struct rib_ops *ops)
 {
 	struct rib_op *op;
@@ -135,7 +125,7 @@ static void evict(struct peer *p, enum chan_reason why)
 
 static void apply(struct shard *s, struct rib_op *op)
 {
-	struct peer *p = op->kind == RIB_PEER ? op->u.newcomer : find(s, op->peer);
+	struct peer *p = op->kind == RIB_PEER ? op->u.newcomer : peer_find(s, op->peer);
 
 	if (!p)
 		return;

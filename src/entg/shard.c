@@ -47,6 +47,15 @@ void shard_hand_over(struct shard *s, const struct peer *to, const struct iovec 
 	shard_ring(home);
 }
 
+/* To one of this worker's peers, if it is still there. */
+static void send_on(struct shard *s, uint64_t id, struct iovec *iov, int n_iov)
+{
+	struct peer *p = peer_find(s, id);
+
+	if (p && n_iov > 0)
+		chan_send(p->c, iov, n_iov);
+}
+
 /* What one worker has left, up to a turn's worth. False: there may be more. */
 static bool take_frames(struct shard *s, struct ring *r)
 {
@@ -58,17 +67,15 @@ static bool take_frames(struct shard *s, struct ring *r)
 	int n = 0;
 
 	while (had < TURN && ring_next(r, &tag, &frames)) {
-		if (n == ARRAY_LEN(iov) || (n > 0 && tag != id)) {
-			if (peer_find(s, id))
-				chan_send(peer_find(s, id)->c, iov, n);
+		if (n == ARRAY_LEN(iov) || tag != id) {
+			send_on(s, id, iov, n);
 			n = 0;
 		}
 		id = tag;
 		iov[n++] = (struct iovec){ (void *)(uintptr_t)frames.p, frames.n };
 		had += frames.n;
 	}
-	if (n > 0 && peer_find(s, id))
-		chan_send(peer_find(s, id)->c, iov, n);
+	send_on(s, id, iov, n);
 	ring_release(r);
 	return had < TURN;
 }

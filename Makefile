@@ -14,6 +14,7 @@
 #                       handshakes and appraisals a second (BENCH_ARGS="--rounds 3 --seconds 2")
 #   make bench-loss     a hop that loses packets and takes its time, with and without us
 #   make bench-many     10,000 connections; requests a second; 1,000 agents on one gateway
+#   make bench-workers  two workers in each program against one
 #   make bench-plot     docs/speed.svg, of the last make bench
 #   make count          instructions of the packet path (COUNT_ARGS=--update: write them down anew)
 #   make entg-occlum    the gateway for an SGX enclave, in $(BUILD_OCCLUM); see docs/occlum.md
@@ -42,8 +43,8 @@ ENTG ?= host
 export ENG_ENTG := $(ENTG)
 export ENG_BUILD_OCCLUM := $(BUILD_OCCLUM)
 
-.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood bench-loss bench-many bench-plot count install clean entg-occlum check-occlum \
-	bench-occlum gateway
+.PHONY: build demo demo-shell test check san fuzz lint bench bench-flood bench-loss bench-many bench-workers bench-plot count
+.PHONY: install clean entg-occlum check-occlum bench-occlum gateway
 
 build:
 	@packaging/install-deps build
@@ -99,7 +100,7 @@ bench: build
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/bench.py $(BENCH_ARGS)
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/appraisals.py
 
-bench-loss bench-many: bench-%: build
+bench-loss bench-many bench-workers: bench-%: build
 	@packaging/install-deps bench
 	@ENG_BUILD=$(BUILD) $(PYTHON) test/bench/$*.py $(BENCH_ARGS)
 

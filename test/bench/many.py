@@ -4,7 +4,8 @@
   connections       10,000 at once through one pair of agents (wrk, keep-alive): how many stand, and
                     the requests a second that they make
   requests          wrk against nginx, a page of 612 bytes, 64 connections: requests a second with
-                    keep-alive, and with a new connection for each
+                    keep-alive, and with a new connection for each. With keep-alive also 8
+                    connections: stunnel, a thread for each, makes most of them there
   agents            1,000 attested ones on one gateway (bench_agents, one software TPM): resident
                     memory that the gateway has grown by for each, with all its processes, and the
                     processor time that it takes while they are idle
@@ -62,8 +63,9 @@ def requests_of(out):
 
 
 def measure_requests(ways, way, seconds, put):
-    for name, more in (("keep-alive", ()), ("new connection each", ("-H", "Connection: close"))):
-        out = ways.chain.client.run(*wrk(ways, way, 64, seconds, *more), timeout=90).stdout
+    for name, connections, more in (("keep-alive", 64, ()), ("keep-alive, 8 connections", 8, ()),
+                                    ("new connection each", 64, ("-H", "Connection: close"))):
+        out = ways.chain.client.run(*wrk(ways, way, connections, seconds, *more), timeout=90).stdout
         rate, bad = requests_of(out)
         put(f"requests, {name}", "1/s", rate)
         put(f"requests, {name}", "failed", bad)
@@ -163,7 +165,8 @@ def main():
             print(f"round {n + 1} of {args.rounds}", flush=True)
         measure_agents(net, ways.chain, AGENTS, args.idle,
                        lambda *x: results.put("attested", *x))
-        for name in ("requests, keep-alive", "requests, new connection each"):
+        for name in ("requests, keep-alive", "requests, keep-alive, 8 connections",
+                     "requests, new connection each"):
             for over, under in (("attested", "bare"), ("attested", "stunnel")):
                 results.ratio(f"{over}/{under}", name, "1/s", over, under)
         results.show(names)

@@ -488,10 +488,11 @@ class Chain:
     CLIENT, SERVER = "10.77.1.1", "10.77.3.2"
     CLIENT6, SERVER6 = "fd77:1::1", "fd77:3::2"
 
-    def __init__(self, net):
+    def __init__(self, net, prefix=""):
+        """prefix: of the hosts' names, where there is more than one chain."""
         self.net = net
         self.client, self.gate1, self.gate2, self.server = self.hosts = [
-            net.host(n) for n in ("client", "gate1", "gate2", "server")]
+            net.host(prefix + n) for n in ("client", "gate1", "gate2", "server")]
         for i in range(3):
             net.link(self.hosts[i], self.hosts[i + 1], i + 1)
         for g in (self.gate1, self.gate2):

@@ -321,6 +321,14 @@ void chan_hear(struct chan *c)
 		on_readable(c);
 }
 
+/* Less where what waits has a better place: in an agent's queues of flows (enta/fair.h). */
+static void bound_queues(const struct chan *c)
+{
+	const bool is_agent = c->loop->own.role == CONTROL_ROLE_AGENT;
+
+	stream_bound_queues(c->fd, is_agent ? CHAN_UNSENT_AGENT : CHAN_UNSENT);
+}
+
 static void on_connected(struct chan *c)
 {
 	int r = stream_connect_result(c->fd);
@@ -330,7 +338,7 @@ static void on_connected(struct chan *c)
 		chan_close_detail(c, CHAN_R_CONNECT, err_text(r));
 		return;
 	}
-	stream_bound_queues(c->fd);
+	bound_queues(c);
 	chan_step(c, CHAN_EV_CONNECTED);
 	event_add(c->ev_read, NULL);
 	if (c->tls)
@@ -409,7 +417,7 @@ int chan_accept_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	r = chan_new_take_fd(l, cfg, fd, peer, port, out);
 	if (r < 0)
 		return err_pass(r);
-	stream_bound_queues(fd);
+	bound_queues(*out);
 	chan_step(*out, CHAN_EV_ACCEPT);
 	secure(*out);
 	if ((*out)->state != CHAN_CLOSED && event_add((*out)->ev_read, NULL) < 0)

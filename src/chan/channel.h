@@ -39,7 +39,9 @@ enum {
 	CHAN_TXQ_MAX =
 		4 * 1024 * 1024, /* bytes queued for one peer: 30 ms at 1 Gbit/s; then drop */
 	CHAN_TXQ_BUDGET = 64 * 1024 * 1024, /* bytes queued for all of them (queue.h) */
-	CHAN_CONTROL_RESERVE = 32 * 1024,   /* of a queue that packets leave to control frames */
+	CHAN_UNSENT = 256 * 1024,	    /* bytes in a socket that TCP has not sent yet, about */
+	CHAN_UNSENT_AGENT = 128 * 1024,
+	CHAN_CONTROL_RESERVE = 32 * 1024, /* of a queue that packets leave to control frames */
 	CHAN_EVIDENCE_RESERVE =
 		CHAN_CONTROL_RESERVE + FRAME_MAX, /* the same, where EVIDENCE is among them */
 	CHAN_CONNECT_MS = 3000, /* then the next address: a fresh SYN beats a late retransmission */

@@ -27,7 +27,7 @@
 enum {
 	OUT_BUF = 256 * 1024, /* bytes of one batch: what stays in the cache until it is sent */
 	OUT_IOV = 64,
-	FAIR_BATCH = 128 * 1024, /* bytes: less, since what the socket does not take is no longer
+	FAIR_BATCH = 64 * 1024, /* bytes: less, since what the socket does not take is no longer
 				    fair */
 	SEGMENT_BUF = FRAME_HEAD + TUN_PACKET_MAX,
 	REFUSALS = 64, /* ICMP answers in one turn of the loop */

@@ -18,9 +18,8 @@ enum {
 
 enum {
 	STREAM_DEAD_MS = 14000, /* unanswered data for so long: the kernel gives the peer up */
-	STREAM_UNSENT_MAX = 256 * 1024, /* bytes in a socket that TCP has not sent yet, about */
-	STREAM_NEAR_US = 250,		/* round trip of a peer that is near: in the same rack */
-	STREAM_NEAR_BUF = 512 * 1024,	/* bytes its window may have: 16 Gbit/s at STREAM_NEAR_US */
+	STREAM_NEAR_US = 250,	/* round trip of a peer that is near: in the same rack */
+	STREAM_NEAR_BUF = 512 * 1024, /* bytes its window may have: 16 Gbit/s at STREAM_NEAR_US */
 };
 
 /* What an operator may choose for the hops' sockets. */
@@ -57,12 +56,13 @@ MUST_USE int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
 
 /*
  * What waits in a socket waits in the order it came, a small packet behind all of a transfer: so
- * little does. What has not been sent yet is bounded; what is under way is TCP's business, so a
- * long path is filled all the same. What has been received is bounded if the peer is near, by the
- * handshake's round trip: there the window that autotuning would open, up to megabytes, is not
- * under way but waits for this process. For a connected socket, before data; best effort.
+ * little does. What has not been sent yet is bounded, by `unsent` bytes or so; what is under way is
+ * TCP's business, so a long path is filled all the same. What has been received is bounded if the
+ * peer is near, by the handshake's round trip: there the window that autotuning would open, up to
+ * megabytes, is not under way but waits for this process. For a connected socket, before data; best
+ * effort.
  */
-void stream_bound_queues(int fd);
+void stream_bound_queues(int fd, int unsent);
 
 /* Closes; with reset, what is still unsent is thrown away and the peer is told at once (RST). */
 void stream_close(int fd, int reset);

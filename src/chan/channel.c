@@ -322,11 +322,11 @@ void chan_hear(struct chan *c)
 }
 
 /* Less where what waits has a better place: in an agent's queues of flows (enta/fair.h). */
-static void bound_queues(const struct chan *c)
+static void bound_queues(struct chan *c)
 {
 	const bool is_agent = c->loop->own.role == CONTROL_ROLE_AGENT;
 
-	stream_bound_queues(c->fd, is_agent ? CHAN_UNSENT_AGENT : CHAN_UNSENT);
+	c->is_near = stream_bound_queues(c->fd, is_agent ? CHAN_UNSENT_AGENT : CHAN_UNSENT);
 }
 
 static void on_connected(struct chan *c)
@@ -483,6 +483,8 @@ void chan_tick(struct chan *c, uint64_t now_ms)
 		ping(c, now_ms);
 	if (c->state == CHAN_OPEN && c->txq.n == 0)
 		queue_trim(&c->txq);
+	if (c->state == CHAN_OPEN)
+		chan_probe_tick(c, now_ms);
 	if (c->state == CHAN_OPEN)
 		chan_adapt(c);
 	if (now_ms - c->heard_ms >= CHAN_PING_MS)

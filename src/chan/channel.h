@@ -57,6 +57,7 @@ enum {
 					       HELLOs and the largest EVIDENCE */
 	CHAN_COMPAT_SILENCE_MS = 1000, /* after which --compat takes a silent peer for a v0 one */
 	CHAN_PING_MS = 5000,
+	CHAN_PROBE_MS = 1000,  /* a peer that has not answered chan_probe() is not asked again */
 	CHAN_DEAD_MS = 13000,  /* nothing heard: with the 1 s tick, noticed within 15 s */
 	CHAN_STUCK_MS = 10000, /* a queue that does not move */
 	CHAN_DRAIN_MS = 500,
@@ -164,7 +165,7 @@ struct chan_handler {
 	 * may own may have changed.
 	 */
 	enum chan_reason (*reattested)(void *owner, struct chan *c, bool grants_changed);
-	/* What was queued is sent. */
+	/* What was queued is sent, or chan_probe() is answered. */
 	void (*writable)(void *owner, struct chan *c);
 	/* Closed, and freed when this returns; also for channels that never were open. */
 	void (*closed)(void *owner, struct chan *c, enum chan_reason why);
@@ -243,6 +244,14 @@ uint64_t chan_count_frames(const struct iovec *iov,
 /* A control frame: never dropped; a peer that lets them pile up is closed. */
 void chan_send_control(struct chan *c, const uint8_t *frame, size_t n);
 bool chan_is_blocked(const struct chan *c); /* something is queued */
+/*
+ * TCP says what has arrived, not what has been read. chan_probe() asks that of the peer, by a PING
+ * behind what was sent, unless it was asked and has not answered yet; when it has, `writable` is
+ * called. chan_unread(): bytes of packets sent that it may not have read; 0 while it is not being
+ * asked. Only a peer that is near is asked: else the answer takes longer than there is to learn.
+ */
+void chan_probe(struct chan *c);
+size_t chan_unread(const struct chan *c);
 void chan_count_drop(struct chan *c, enum chan_drop why);
 void chan_resume(struct chan *c); /* it is read again; see chan_handler.may_read */
 

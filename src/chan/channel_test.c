@@ -2,7 +2,7 @@
  * A channel over a socket pair: what a peer may say and what closes it, what happens when it does
  * not read, and that nothing is allocated or copied on the way of a packet.
  */
-#include "chan/channel.h"
+#include "chan/internal.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -462,6 +462,81 @@ static void what_may_not_be_read_waits(void **state)
 	fixture_end(&f);
 }
 
+/* The token of the PING that comes next; false: none has come. */
+static bool take_ping(struct fixture *f, uint64_t *out_token)
+{
+	uint8_t buf[8192];
+	ssize_t n = read(f->fd, buf, sizeof(buf));
+	struct span in = SPAN(buf, n > 0 ? (size_t)n : 0), body;
+	struct control_ping p;
+
+	while (frame_pop(&in, &body) == 0) {
+		if (body.p[0] != FRAME_PING)
+			continue;
+		assert_int_equal(control_parse_ping(body, &p), 0);
+		*out_token = p.token;
+		return true;
+	}
+	return false;
+}
+
+static void answer_ping(struct fixture *f, uint64_t token)
+{
+	const struct control_ping p = { .token = token };
+	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
+	size_t n;
+
+	assert_int_equal(control_put_ping(FRAME_PONG, &p, buf, sizeof(buf), &n), 0);
+	say(f, buf, n);
+}
+
+static void a_peer_says_how_far_it_has_read(void **state)
+{
+	uint8_t packet[200];
+	const size_t n = put_packet(packet, 100);
+	struct iovec iov = { packet, n };
+	uint64_t token, other;
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f);
+	say_hello(&f);
+	chan_probe(f.c); /* it is not near */
+	assert_false(take_ping(&f, &token));
+	f.c->is_near = true;
+	chan_send(f.c, &iov, 1);
+	assert_int_equal(chan_unread(f.c), 0); /* nobody has asked */
+	chan_probe(f.c);
+	assert_true(take_ping(&f, &token));
+	iov = (struct iovec){ packet, n };
+	chan_send(f.c, &iov, 1);
+	chan_probe(f.c); /* it is being asked */
+	assert_false(take_ping(&f, &other));
+	assert_int_equal(chan_unread(f.c), 2 * n);
+	answer_ping(&f, token + 1);
+	assert_int_equal(f.n_writable, 0);
+	answer_ping(&f, token);
+	assert_int_equal(f.n_writable, 1);
+	chan_probe(f.c);
+	assert_int_equal(chan_unread(f.c), n); /* the second packet */
+	assert_true(take_ping(&f, &token));
+	answer_ping(&f, token);
+	chan_probe(f.c);
+	assert_int_equal(chan_unread(f.c), 0);
+	/* Who does not answer holds nobody up, and is not asked again. */
+	chan_tick(f.c, f.c->probe_ms + CHAN_PROBE_MS - 1);
+	assert_int_equal(f.n_writable, 2);
+	chan_tick(f.c, f.c->probe_ms + CHAN_PROBE_MS);
+	assert_int_equal(f.n_writable, 3);
+	(void)take_ping(&f, &token);
+	chan_probe(f.c);
+	assert_false(take_ping(&f, &token));
+	assert_int_equal(chan_unread(f.c), 0);
+	answer_ping(&f, token); /* late */
+	assert_int_equal(f.n_writable, 3);
+	fixture_end(&f);
+}
+
 static void control_frames_that_pile_up_end_it(void **state)
 {
 	static const uint8_t ping[] = { 0, 0, 0, 4, FRAME_PING, 0xa1, 0, 1 };
@@ -578,6 +653,7 @@ int main(void)
 		cmocka_unit_test(packets_before_the_offence_arrive),
 		cmocka_unit_test(a_reader_that_stops_costs_its_packets_only),
 		cmocka_unit_test(what_may_not_be_read_waits),
+		cmocka_unit_test(a_peer_says_how_far_it_has_read),
 		cmocka_unit_test(control_frames_that_pile_up_end_it),
 		cmocka_unit_test(nothing_is_allocated_or_copied_per_packet),
 		cmocka_unit_test(every_allocation_may_fail),

@@ -115,6 +115,8 @@ static enum chan_reason on_pong(struct chan *c, struct span body)
 		c->stats.rtt_us = (uint32_t)(clock_now_us() - p.token);
 		c->ping_token = 0;
 	}
+	if (p.token == c->probe && p.token != 0)
+		chan_probe_answered(c);
 	return CHAN_OK;
 }
 

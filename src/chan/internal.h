@@ -63,7 +63,14 @@ struct chan {
 	uint8_t *pending;
 	size_t pending_at, pending_n;
 	uint64_t born_ms, heard_ms, ping_ms, moved_ms, drain_ms;
-	uint64_t ping_token;		   /* of the PING under way; 0 = none */
+	uint64_t ping_token; /* of the PING under way; 0 = none */
+	bool is_near;	     /* as stream_bound_queues() found */
+	/*
+	 * transmit.c, chan_probe(): bytes of packets given so far, and those that the peer has
+	 * read; the token of the PING that asks (0 = none), how far it had got, and when.
+	 */
+	uint64_t given, read_to, probe, probe_at, probe_ms;
+	bool is_mute;			   /* does not answer: is not asked any more */
 	enum congestion_distance distance; /* if cfg.adapts */
 	uint64_t while_ms, while_bytes;	   /* transmit.c, wake(): since when, from where on */
 	struct control_hello peer;
@@ -88,6 +95,8 @@ enum chan_reason chan_frame(struct chan *c, struct span frame, struct span body)
 void chan_flush(struct chan *c);
 void chan_flush_soon(struct chan *c); /* when the socket takes more */
 void chan_adapt(struct chan *c);      /* to the peer's distance, as it is known now */
+void chan_probe_answered(struct chan *c);
+void chan_probe_tick(struct chan *c, uint64_t now_ms);
 /* Encrypted bytes: what the socket does not take becomes `pending`. False: the channel is closed.
  */
 bool chan_send_sealed(struct chan *c, const uint8_t *bytes, size_t n);

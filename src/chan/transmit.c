@@ -15,6 +15,9 @@
 #include "base/err.h"
 #include "io/stream.h"
 
+/* In the token of a PING: it is chan_probe()'s. */
+#define PROBE (1ULL << 63)
+
 /* Best effort: a far peer for which the system does not let us pace is slow where packets get lost.
  */
 void chan_adapt(struct chan *c)
@@ -210,6 +213,7 @@ void chan_flush_soon(struct chan *c)
 
 void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 {
+	const size_t total = iov_total(iov, n_iov);
 	const bool was_blocked = chan_is_blocked(c);
 	size_t sent = 0;
 
@@ -218,11 +222,12 @@ void chan_send(struct chan *c, struct iovec *iov, int n_iov)
 		return;
 	}
 	c->loop->n_packets++;
+	c->given += total;
 	if (c->distance == CONGESTION_FAR)
 		wake(c);
 	if (!was_blocked && !send_now(c, iov, n_iov, &sent))
 		return;
-	if (sent == iov_total(iov, n_iov)) {
+	if (sent == total) {
 		c->stats.frames_out += chan_count_frames(iov, n_iov);
 		return;
 	}
@@ -252,6 +257,46 @@ void chan_send_control(struct chan *c, const uint8_t *frame, size_t n)
 	}
 	if (!was_blocked)
 		chan_flush_soon(c);
+}
+
+void chan_probe(struct chan *c)
+{
+	enum { STALE = 4 * 1024 * 1024 /* bytes since it was last asked: more than may wait */ };
+	const struct control_ping p = { .token = clock_now_us() | PROBE };
+	uint8_t buf[FRAME_HEAD + FRAME_CONTROL_MAX];
+	size_t n;
+
+	if (c->state != CHAN_OPEN || c->protocol != CHAN_PROTOCOL_ENG1 || !c->is_near || c->probe ||
+	    c->is_mute)
+		return;
+	if (c->given - c->read_to > STALE)
+		c->read_to = c->given;
+	c->probe = p.token;
+	c->probe_at = c->given;
+	c->probe_ms = clock_now_ms();
+	if (control_put_ping(FRAME_PING, &p, buf, sizeof(buf), &n) == 0)
+		chan_send_control(c, buf, n);
+}
+
+size_t chan_unread(const struct chan *c)
+{
+	return c->probe ? c->given - c->read_to : 0;
+}
+
+void chan_probe_answered(struct chan *c)
+{
+	c->read_to = c->probe_at;
+	c->probe = 0;
+	c->cfg.handler->writable(c->cfg.owner, c);
+}
+
+/* What waits for the answer goes on without it. */
+void chan_probe_tick(struct chan *c, uint64_t now_ms)
+{
+	if (!c->probe || now_ms - c->probe_ms < CHAN_PROBE_MS)
+		return;
+	c->is_mute = true;
+	chan_probe_answered(c);
 }
 
 void chan_flush(struct chan *c)

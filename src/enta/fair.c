@@ -35,6 +35,7 @@ TAILQ_HEAD(flows, flow);
 
 struct fair {
 	size_t frame_max, max, cost, count;
+	uint64_t overtakes;
 	struct flows fresh, old; /* with something to send; fresh: for less than a round */
 	struct item *room;
 	struct items spare, taken; /* blocks; what fair_next() has lent */
@@ -204,6 +205,7 @@ int fair_next(struct fair *f, struct iovec *iov, int n_iov, size_t bytes)
 
 	for (size_t used = 0; n < n_iov && used < bytes && (w = turn(f)); n++) {
 		i = pop(f, w);
+		f->overtakes += w->fresh && i->n <= FAIR_SMALL && f->cost >= FAIR_BACKLOG;
 		w->deficit -= (long)i->n;
 		used += i->n;
 		iov[n] = (struct iovec){ i->bytes + i->at, i->n };
@@ -230,6 +232,11 @@ void fair_taken(struct fair *f)
 size_t fair_memory(const struct fair *f)
 {
 	return f->cost;
+}
+
+uint64_t fair_overtakes(const struct fair *f)
+{
+	return f->overtakes;
 }
 
 size_t fair_count(const struct fair *f)

@@ -17,8 +17,10 @@
 #include "base/cleanup.h"
 
 enum {
-	FAIR_FLOWS = 1024,	  /* queues: flows that share one share its turn */
-	FAIR_QUANTUM = 64 * 1024, /* bytes a turn: about the largest packet */
+	FAIR_FLOWS = 1024,	   /* queues: flows that share one share its turn */
+	FAIR_QUANTUM = 64 * 1024,  /* bytes a turn: about the largest packet */
+	FAIR_SMALL = 2048,	   /* bytes of a frame that somebody may be waiting for */
+	FAIR_BACKLOG = 256 * 1024, /* bytes of memory: worth to overtake */
 	/* Bytes of memory: what four transfers keep in flight (4 MB each, tcp_wmem). */
 	FAIR_MAX = 16 * 1024 * 1024,
 };
@@ -47,6 +49,8 @@ void fair_taken(struct fair *f);
 
 size_t fair_memory(const struct fair *f); /* bytes of what waits */
 size_t fair_count(const struct fair *f);  /* frames */
-void fair_clear(struct fair *f);	  /* drops all, and frees what they lay in */
+/* How often a small frame of a sparse flow has gone before a backlog of others. */
+uint64_t fair_overtakes(const struct fair *f);
+void fair_clear(struct fair *f); /* drops all, and frees what they lay in */
 
 #endif

@@ -95,6 +95,39 @@ static void test_small_ones_starve_nobody(void **state)
 	fair_free(f);
 }
 
+/* Small, of a flow that has little, and before much. */
+static void test_overtakes(void **state)
+{
+	struct fair *f = fair_of(MAX);
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(put(f, 2, 0, SMALL), 0);
+	assert_int_equal(take(f).flow, 2);
+	assert_int_equal(fair_overtakes(f), 0); /* nobody was there */
+	for (uint32_t i = 0; fair_memory(f) < FAIR_BACKLOG; i++)
+		assert_int_equal(put(f, 1, i, BULK), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(take(f).flow, 1);
+	before = fair_overtakes(f);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(put(f, 1, i, BULK), 0);
+	assert_int_equal(put(f, 3, 0, BULK), 0);
+	assert_int_equal(take(f).flow, 3);
+	assert_int_equal(fair_overtakes(f), before); /* it is not small */
+	assert_int_equal(put(f, 4, 0, SMALL), 0);
+	assert_int_equal(take(f).flow, 4);
+	assert_int_equal(fair_overtakes(f), before + 1);
+	while (fair_count(f) > 1)
+		take(f);
+	before = fair_overtakes(f);
+	assert_int_equal(put(f, 5, 0, SMALL), 0);
+	take(f);
+	take(f);
+	assert_int_equal(fair_overtakes(f), before); /* one frame is not much */
+	fair_free(f);
+}
+
 static void test_shares(void **state)
 {
 	size_t sent[4] = { 0 };
@@ -206,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sparse_first),
 		cmocka_unit_test(test_small_ones_starve_nobody),
+		cmocka_unit_test(test_overtakes),
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_bound_small),

@@ -4,7 +4,9 @@
  * Out: the kernel writes its packets one by one, unsegmented and unchecksummed, into one buffer,
  * each with room for a frame head before it; together they leave in one call. Once the link is
  * blocked the device is read all the same, into queues of flows (fair.h): its own queue is one for
- * all, and a small packet would wait there behind megabytes.
+ * all, and a small packet would wait there behind megabytes. While there are such packets, which
+ * overtake a backlog, the link also counts as blocked when the gateway has much to read yet: they
+ * would wait there, too. Without them that would only cost throughput.
  *
  * In: a frame's packet goes to the TUN device from where it lies in the receive buffer; the offload
  * fields of PACKET_GSO are already the header that the device wants.
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "enta/agent.h"
 #include "enta/fair.h"
@@ -30,7 +33,9 @@ enum {
 	FAIR_BATCH = 64 * 1024, /* bytes: less, since what the socket does not take is no longer
 				    fair */
 	SEGMENT_BUF = FRAME_HEAD + TUN_PACKET_MAX,
-	REFUSALS = 64, /* ICMP answers in one turn of the loop */
+	UNREAD_MAX = 256 * 1024, /* bytes that the gateway has not read, while that matters */
+	CAREFUL_MS = 100,	 /* so long after somebody has overtaken */
+	REFUSALS = 64,		 /* ICMP answers in one turn of the loop */
 };
 
 struct pump {
@@ -42,6 +47,8 @@ struct pump {
 	struct fair *fair; /* what waits for `to` */
 	bool waits;	   /* what is read now does */
 	struct pump_stats stats;
+	bool is_careful; /* during pump_out(): little is to be under way */
+	uint64_t careful_until_ms, overtaken_ms;
 	uint8_t *out;	  /* OUT_BUF bytes */
 	uint8_t *segment; /* SEGMENT_BUF bytes */
 };
@@ -54,10 +61,30 @@ static bool is_own(const struct pump *p, const struct addr *addr)
 	return false;
 }
 
+static bool is_full(const struct pump *p)
+{
+	return chan_is_blocked(p->to) || (p->is_careful && chan_unread(p->to) >= UNREAD_MAX);
+}
+
+/* One alone may be the tail of a transfer. */
+static void look_who_overtakes(struct pump *p)
+{
+	const uint64_t n = fair_overtakes(p->fair), now_ms = clock_now_ms();
+
+	if (n == p->stats.overtakes)
+		return;
+	if (now_ms - p->overtaken_ms < CAREFUL_MS)
+		p->careful_until_ms = now_ms + CAREFUL_MS;
+	p->overtaken_ms = now_ms;
+	p->stats.overtakes = n;
+}
+
 static void flush_out(struct pump *p)
 {
 	if (p->n_iov > 0)
 		chan_send(p->to, p->iov, p->n_iov);
+	if (p->n_iov > 0 && p->is_careful)
+		chan_probe(p->to);
 	p->n_iov = 0;
 }
 
@@ -177,12 +204,13 @@ static int pump_waiting(struct pump *p)
 	p->waits = true;
 	r = read_waiting(p);
 	p->waits = false;
-	if (r < 0 || chan_is_blocked(p->to))
+	if (r < 0 || is_full(p))
 		return r;
 	p->n_iov = fair_next(p->fair, p->iov, OUT_IOV, FAIR_BATCH);
 	flush_out(p);
 	fair_taken(p->fair);
-	return fair_count(p->fair) == 0 || chan_is_blocked(p->to) ? 0 : PUMP_E_MORE;
+	look_who_overtakes(p);
+	return fair_count(p->fair) == 0 || is_full(p) ? 0 : PUMP_E_MORE;
 }
 
 int pump_out(struct pump *p, struct chan *to)
@@ -191,7 +219,8 @@ int pump_out(struct pump *p, struct chan *to)
 	ssize_t n = 1;
 
 	p->to = to;
-	if (fair_count(p->fair) > 0 || chan_is_blocked(to))
+	p->is_careful = p->careful_until_ms > 0 && clock_now_ms() < p->careful_until_ms;
+	if (fair_count(p->fair) > 0 || is_full(p))
 		return pump_waiting(p);
 	while (n > 0 && used + GSO_HEAD + TUN_PACKET_MAX <= OUT_BUF) {
 		n = tun_read(p->queue, p->out + used + FRAME_HEAD + 1,

@@ -10,7 +10,8 @@ struct tun_queue;
 
 struct pump_stats {
 	uint64_t packets_out, packets_in, drops_form, drops_source, drops_queue, drops_tun, refused;
-	uint64_t waited; /* packets out that waited for the link */
+	uint64_t waited;    /* packets out that waited for the link */
+	uint64_t overtakes; /* of small ones, fair.h */
 };
 
 /* Both are borrowed. 0 or -errno. */

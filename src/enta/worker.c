@@ -344,7 +344,8 @@ void worker_print(const struct worker *w, struct chan_totals *sum)
 
 	chan_loop_print(w->loop, sum);
 	log_info("counter-tun",
-		 "name=%s queue=%u link=%s packets_out=%llu waited=%llu packets_in=%llu "
+		 "name=%s queue=%u link=%s packets_out=%llu waited=%llu overtakes=%llu "
+		 "packets_in=%llu "
 		 "drop_form=%llu drop_source=%llu drop_queue=%llu drop_tun=%llu refused=%llu",
 		 tun_name(w->cfg.tun), w->cfg.lane,
 		 w->gateway	    ? "up"
@@ -352,9 +353,10 @@ void worker_print(const struct worker *w, struct chan_totals *sum)
 		 : w->cfg.lane == 0 ? "waiting"
 				    : "down",
 		 (unsigned long long)s->packets_out, (unsigned long long)s->waited,
-		 (unsigned long long)s->packets_in, (unsigned long long)s->drops_form,
-		 (unsigned long long)s->drops_source, (unsigned long long)s->drops_queue,
-		 (unsigned long long)s->drops_tun, (unsigned long long)s->refused);
+		 (unsigned long long)s->overtakes, (unsigned long long)s->packets_in,
+		 (unsigned long long)s->drops_form, (unsigned long long)s->drops_source,
+		 (unsigned long long)s->drops_queue, (unsigned long long)s->drops_tun,
+		 (unsigned long long)s->refused);
 }
 
 void worker_stop(struct worker *w)

@@ -188,15 +188,17 @@ int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n)
 	return 0;
 }
 
-void stream_bound_queues(int fd, int unsent)
+bool stream_bound_queues(int fd, int unsent)
 {
 	socklen_t len = sizeof(struct tcp_info);
 	struct tcp_info info = { 0 };
 
 	set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent);
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rtt > 0 &&
-	    info.tcpi_rtt <= STREAM_NEAR_US)
-		set_int(fd, SOL_SOCKET, SO_RCVBUF, STREAM_NEAR_BUF / 2); /* the kernel doubles it */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || info.tcpi_rtt == 0 ||
+	    info.tcpi_rtt > STREAM_NEAR_US)
+		return false;
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, STREAM_NEAR_BUF / 2); /* the kernel doubles it */
+	return true;
 }
 
 void stream_close(int fd, int reset)

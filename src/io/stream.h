@@ -5,6 +5,7 @@
 #ifndef ENG_IO_STREAM_H
 #define ENG_IO_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -60,9 +61,9 @@ MUST_USE int stream_sendv(int fd, struct iovec *iov, int n_iov, size_t *out_n);
  * TCP's business, so a long path is filled all the same. What has been received is bounded if the
  * peer is near, by the handshake's round trip: there the window that autotuning would open, up to
  * megabytes, is not under way but waits for this process. For a connected socket, before data; best
- * effort.
+ * effort. Whether the peer is near.
  */
-void stream_bound_queues(int fd, int unsent);
+bool stream_bound_queues(int fd, int unsent);
 
 /* Closes; with reset, what is still unsent is thrown away and the peer is told at once (RST). */
 void stream_close(int fd, int reset);

@@ -3,7 +3,11 @@
 import signal
 import socket
 import struct
+import time
 
+import pytest
+
+import eng1peer as e
 import netns
 
 PORT = 5000
@@ -112,3 +116,69 @@ def test_backlog_goes_with_its_link(bare):
     bare.settle()
     d.send(bulk, LARGE, [1000])
     assert d.receive_until((bulk.getsockname()[1], 1000)) == [(bulk.getsockname()[1], 1000)]
+
+
+class SlowGateway:
+    """Scripted: takes an agent in, reads when it is told to, and answers PING or does not."""
+
+    def __init__(self, listener, answers):
+        self.sock, self.answers = listener.accept()[0], answers
+        self.buf, self.packets, self.probes = bytearray(), 0, 0
+        self.sock.sendall(e.hello(e.GATEWAY, features=3))
+
+    def read(self, size, timeout):
+        self.sock.settimeout(timeout)
+        try:
+            self.buf += self.sock.recv(size)
+        except TimeoutError:
+            return
+        while len(self.buf) >= 4:
+            n = 4 + int.from_bytes(self.buf[:4], "big")
+            if len(self.buf) < n:
+                return
+            self.frame(bytes(self.buf[4:n]))
+            del self.buf[:n]
+
+    def frame(self, body):
+        self.packets += body[0] >= 0x40 or body[0] == e.PACKET_GSO
+        if body[0] != e.PING:
+            return
+        self.probes += e.uncbor(body, 1)[0][0] >> 63
+        if self.answers:
+            self.sock.sendall(e.frame(bytes([e.PONG]) + body[1:]))
+
+
+def overtake(host, gateway, bulk=150, small=60):
+    """A backlog, and one who sends little and goes before it while the gateway reads slowly."""
+    flows = [host.sock(kind=socket.SOCK_DGRAM) for _ in range(2)]
+    for s in flows:
+        s.connect(("192.168.0.2", PORT))
+    for _ in range(bulk):
+        flows[0].send(b"-" * LARGE)
+    for _ in range(small):
+        flows[1].send(b"-" * SMALL)
+        gateway.read(200_000, 0.01)
+    deadline = time.monotonic() + 15 * netns.SLOW
+    while gateway.packets < bulk + small:
+        assert time.monotonic() < deadline, f"{gateway.packets} of {bulk + small} packets"
+        gateway.read(1 << 20, 0.1)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_agent_asks_what_the_gateway_has_read(net, answers):
+    """While a small flow overtakes; and goes on if nobody answers."""
+    a, g = net.host("agent"), net.host("gate")
+    net.link(a, g, 1)
+    listener = g.listen(6980)
+    listener.settimeout(10 * netns.SLOW)
+    for _ in range(5):  # a busy machine's handshake may take too long for a peer that is near
+        p = netns.enta(a, "--entg-connect", "tcp://10.77.1.2:6980", "--tun-addr", "192.168.0.1",
+                       "--capture", f"udp/:{PORT}", up=False)
+        gateway = SlowGateway(listener, answers)
+        p.wait_log(" link-up ", 10)
+        overtake(a, gateway)
+        p.stop()
+        gateway.sock.close()
+        if gateway.probes:
+            break
+    assert gateway.probes >= 2 if answers else gateway.probes == 1

@@ -19,7 +19,7 @@
 #include "route/table.h"
 
 enum {
-	SHARD_PLACES = 4096, /* more than there may be peers of all workers; a power of two */
+	SHARD_PLACES = 4096,	  /* more than there may be peers of all workers; a power of two */
 	SHARD_RING = 1024 * 1024, /* bytes under way from one worker to another: four batches */
 };
 
@@ -104,11 +104,11 @@ struct shard {
 	struct chan_loop *loop;
 	struct route_table *table;
 	bool is_stopping;
-	bool is_incomplete;	/* memory was short: it must not decide who owns what */
-	struct peer_list peers; /* those of the other workers too */
+	bool is_incomplete;		   /* memory was short: it must not decide who owns what */
+	struct peer_list peers;		   /* those of the other workers too */
 	struct peer *places[SHARD_PLACES]; /* by id */
-	struct peer_list waiting; /* those that are not read, in the order of their ends */
-	struct event *wait_over;  /* of the first of them */
+	struct peer_list waiting;	   /* those that are not read, in the order of their ends */
+	struct event *wait_over;	   /* of the first of them */
 	struct link *links[GATEWAY_NEIGHBOURS_MAX];
 	struct event *expire; /* lingering routes, once a second */
 	uint64_t generation;  /* of table and peers: counts changes */

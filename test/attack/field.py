@@ -45,7 +45,13 @@ def genuine(prover, evidence, report_data):
 
 
 class Pair:
-    """Two honest agents. One sends a numbered packet every 20 ms, the other sends it back."""
+    """Two honest agents. One sends a numbered packet every 20 ms, the other sends it back.
+
+    They begin to count when the first has come back: a gateway hears of their ACCEPT a moment after
+    it was sent, and has no route for what comes before.
+    """
+
+    WARM_UP = 1 << 62  # the number of the packets before
 
     def __init__(self, host, tpm, port=6980, at_=GATE, nets="10.66.1", appraise=None):
         self.a, self.b = f"{nets}.1", f"{nets}.2"
@@ -57,9 +63,10 @@ class Pair:
         self.tpm, self.sent, self.back, self.failure = tpm, 0, {}, None
         self.foreign = 0  # packets of somebody else
         self.slowest = 0
-        self.stopping = threading.Event()
+        self.stopping, self.ready = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
+        netns.wait_until(lambda: self.failure or self.ready.is_set(), 10, "the bystanders reach each other")
 
     def _run(self):
         began = {}
@@ -68,9 +75,10 @@ class Pair:
             while not self.stopping.is_set():
                 now = time.monotonic()
                 if now >= due:
-                    began[self.sent] = now
-                    self.conns[0].send(self._packet(self.a, self.b, self.sent))
-                    self.sent += 1
+                    n = self.sent if self.ready.is_set() else self.WARM_UP
+                    began[n] = now
+                    self.conns[0].send(self._packet(self.a, self.b, n))
+                    self.sent += n != self.WARM_UP
                     due = now + 0.02
                 ready = select.select([c.sock for c in self.conns], [], [], 0.02)[0]
                 for i, c in enumerate(self.conns):
@@ -99,6 +107,8 @@ class Pair:
                     self.foreign += 1
                 elif i == 1:
                     c.send(self._packet(self.b, self.a, n))
+                elif n == self.WARM_UP:
+                    self.ready.set()
                 else:
                     self.back[n] = time.monotonic() - began.pop(n)
                     self.slowest = max(self.slowest, self.back[n])

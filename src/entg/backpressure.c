@@ -16,7 +16,10 @@
  */
 #include "entg/peer.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
+#include "base/err.h"
 
 enum {
 	WAIT_MS = 20,	 /* a next hop of 100 Mbit/s has sent a batch meanwhile */
@@ -118,5 +121,5 @@ int backpressure_init(struct shard *s)
 {
 	TAILQ_INIT(&s->waiting);
 	s->wait_over = event_new(s->base, -1, 0, on_wait_over, s);
-	return s->wait_over ? 0 : -1;
+	return s->wait_over ? 0 : err_new(-ENOMEM);
 }

@@ -153,7 +153,7 @@ enum { FORWARD_SEGMENTS = 128 * 1024 };
 enum chan_reason forward_packet(struct peer *from, const struct chan_packet *p);
 void forward_flush(struct shard *s);
 /* backpressure.c */
-MUST_USE int backpressure_init(struct shard *s); /* 0, or -1: no memory */
+MUST_USE int backpressure_init(struct shard *s); /* 0 or -ENOMEM */
 bool backpressure_may_read(struct peer *from);	 /* false: `from` waits */
 void backpressure_room(struct peer *to);	 /* who waits for it goes on */
 void backpressure_gone(struct peer *p);

@@ -244,9 +244,10 @@ static int set_up(struct shard *s, const struct control_hello *own)
 		return err_pass(r);
 	chan_loop_share_limits(s->loop, s->g->cfg->n_workers);
 	s->expire = event_new(s->base, -1, EV_PERSIST, on_expire, s);
-	if (backpressure_init(s) < 0 || !s->expire || event_add(s->expire, &second) < 0)
+	if (!s->expire || event_add(s->expire, &second) < 0)
 		return err_new(-ENOMEM);
-	return 0;
+	r = backpressure_init(s);
+	return r < 0 ? err_pass(r) : 0;
 }
 
 int shard_new(struct gateway *g, unsigned index, struct event_base *base,

@@ -41,7 +41,9 @@ AT_ONCE = 16
 
 
 def iperf(chain, address, port, seconds, streams):
-    return ["iperf3", "-J", "-c", address, "-p", str(port), "-t", str(seconds), "-P", str(streams)]
+    """Whole seconds: of a part iperf3 makes 0, which is without end."""
+    return ["iperf3", "-J", "-c", address, "-p", str(port), "-t", str(max(1, int(seconds))), "-P",
+            str(streams)]
 
 
 def measure_streams(ways, way, seconds, put):
@@ -65,10 +67,10 @@ def measure_streams(ways, way, seconds, put):
                 put(f"{name}, {role}", "CPU-s/GB", seconds_of / gb)
 
 
-def measure_rtt(ways, rtt, way, ms, put):
-    for size in SIZES:
-        for name, service in (("plain", w.RTT), ("nodelay", w.RTT_NODELAY)):
-            more = ["nodelay"] if service == w.RTT_NODELAY else []
+def measure_rtt(ways, rtt, way, ms, put, sizes=SIZES, names=("plain", "nodelay")):
+    for size in sizes:
+        for name in names:
+            service, more = (w.RTT_NODELAY, [name]) if name == "nodelay" else (w.RTT, [])
             r = json.loads(ways.chain.client.run(rtt, "client", ways.address(way),
                                                  ways.port(way, service), size, ms, *more).stdout)
             put(f"rtt {size} {name}", "us p50", r["p50"])

@@ -8,7 +8,6 @@ everything. Rows go to test/bench/results.tsv.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 
@@ -36,11 +35,7 @@ def set_up(net, rtt, workers):
 def measure(ways, way, rtt, seconds, put):
     bench.measure_streams(ways, way, seconds, put)
     bench.measure_bulk(ways, rtt, way, seconds, put)
-    r = json.loads(ways.chain.client.run(rtt, "client", ways.address(way),
-                                         ways.port(way, w.RTT_NODELAY), 64, int(seconds * 200),
-                                         "nodelay").stdout)
-    put("rtt 64 nodelay", "us p50", r["p50"])
-    put("rtt 64 nodelay", "us p99", r["p99"])
+    bench.measure_rtt(ways, rtt, way, int(seconds * 200), put, (64,), ("nodelay",))
 
 
 def main():

@@ -97,7 +97,7 @@ static void a_peer_says_how_far_it_has_read(void **state)
 	uint8_t packet[200];
 	const size_t n = put_packet(packet, 100);
 	struct iovec iov = { packet, n };
-	uint64_t token, other;
+	uint64_t token = 0, other;
 	struct fixture f;
 
 	(void)state;

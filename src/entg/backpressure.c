@@ -51,6 +51,7 @@ static void wait_for(struct peer *from, struct peer *to, uint64_t now_ms)
 
 	from->waits_for = to;
 	from->wait_until_ms = now_ms + WAIT_MS;
+	TAILQ_INSERT_TAIL(&to->waiters, from, room_link);
 	TAILQ_INSERT_TAIL(&s->waiting, from, wait_link);
 	if (TAILQ_FIRST(&s->waiting) == from)
 		set_timer(s);
@@ -61,6 +62,7 @@ static void go_on(struct peer *from)
 	struct shard *s = from->s;
 	const bool was_first = TAILQ_FIRST(&s->waiting) == from;
 
+	TAILQ_REMOVE(&from->waits_for->waiters, from, room_link);
 	TAILQ_REMOVE(&s->waiting, from, wait_link);
 	from->waits_for = NULL;
 	chan_resume(from->c);
@@ -84,14 +86,9 @@ bool backpressure_may_read(struct peer *from)
 
 void backpressure_room(struct peer *to)
 {
-	struct peer *from, *next;
-
 	to->is_stuck = false;
-	for (from = TAILQ_FIRST(&to->s->waiting); from; from = next) {
-		next = TAILQ_NEXT(from, wait_link);
-		if (from->waits_for == to)
-			go_on(from);
-	}
+	while (!TAILQ_EMPTY(&to->waiters))
+		go_on(TAILQ_FIRST(&to->waiters));
 }
 
 void backpressure_gone(struct peer *p)

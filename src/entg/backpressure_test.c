@@ -46,8 +46,10 @@ static int set_up(void **state)
 	f.s.generation = 1;
 	assert_non_null(f.s.base);
 	assert_int_equal(backpressure_init(&f.s), 0);
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		*all[i] = (struct peer){ .s = &f.s, .c = CHAN(all[i]), .generation = 1 };
+		TAILQ_INIT(&all[i]->waiters);
+	}
 	f.a.next_hop = f.b.next_hop = &f.to;
 	now_ms = 5000;
 	blocked = f.to.c;

@@ -180,6 +180,7 @@ void peer_attach(struct peer *p)
 {
 	struct shard *s = p->s;
 
+	TAILQ_INIT(&p->waiters);
 	TAILQ_INSERT_TAIL(&s->peers, p, link);
 	s->places[p->f.id % SHARD_PLACES] = p;
 	p->node = p->f.lane == 0 ? p : node_of(p);

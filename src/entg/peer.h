@@ -42,6 +42,7 @@ struct peer_facts {
 };
 
 STAILQ_HEAD(rib_ops, rib_op);
+TAILQ_HEAD(peer_list, peer);
 
 struct peer {
 	struct shard *s;
@@ -70,12 +71,11 @@ struct peer {
 	/* backpressure.c: it is not read while this one has no room; NULL: it is. */
 	struct peer *waits_for;
 	uint64_t wait_until_ms;
-	TAILQ_ENTRY(peer) wait_link;
+	TAILQ_ENTRY(peer) wait_link, room_link;
+	struct peer_list waiters; /* for this one, the longest first */
 	bool is_stuck;		  /* was waited for in vain, and has had no room since */
 	struct rib_ops farewells; /* tell the other workers that it is gone; made in time */
 };
-
-TAILQ_HEAD(peer_list, peer);
 
 /* Frames for one next hop, in the order they came, where they lie in the receive buffer. */
 struct run {

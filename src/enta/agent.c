@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "base/log.h"
 #include "enta/worker.h"
 #include "io/mailbox.h"
+#include "io/thread.h"
 #include "io/tun.h"
 
 struct seat;
@@ -259,26 +259,19 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Signals are worker 0's. 0 or -errno. */
 static int start_others(struct agent *a)
 {
 	char name[16];
-	sigset_t all, before;
 	int r = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
 	for (size_t i = 1; r == 0 && i < a->cfg.n_workers; i++) {
 		struct seat *s = &a->seats[i];
 
-		r = pthread_create(&s->thread, NULL, run, s);
-		s->is_running = r == 0;
 		snprintf(name, sizeof(name), "enta-%zu", i);
-		if (r == 0)
-			pthread_setname_np(s->thread, name);
+		r = thread_start(name, run, s, &s->thread);
+		s->is_running = r == 0;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r == 0 ? 0 : err_new(-r);
+	return r < 0 ? err_pass(r) : 0;
 }
 
 int agent_run(struct agent *a, unsigned poll_us)

@@ -17,7 +17,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "io/congestion.h"
+#include "io/thread.h"
 
 /* --- frames of other workers ------------------------------------------------------------------ */
 
@@ -319,13 +320,11 @@ static void *run(void *arg)
 
 int shard_start(struct shard *s)
 {
-	sigset_t all, before;
+	char name[16];
 	int r;
 
-	sigfillset(&all); /* signals are the first worker's */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&s->thread, NULL, run, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	snprintf(name, sizeof(name), "entg-%u", s->index);
+	r = thread_start(name, run, s, &s->thread);
 	s->is_running = r == 0;
-	return r == 0 ? 0 : err_new(-r);
+	return r < 0 ? err_pass(r) : 0;
 }

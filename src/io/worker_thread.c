@@ -6,12 +6,12 @@
 #include "io/worker.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "io/thread.h"
 
 struct job {
 	const struct worker_ops *ops;
@@ -46,13 +46,13 @@ int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker_handle *
 	}
 	*j = (struct job){ .ops = ops, .ctx = ctx, .fd = fds[1] };
 	ops->ref(ctx);
-	r = pthread_create(&thread, NULL, run, j);
-	if (r != 0) {
+	r = thread_start("eng-appraiser", run, j, &thread);
+	if (r < 0) {
 		ops->unref(ctx);
 		close(fds[0]);
 		close(fds[1]);
 		free(j);
-		return err_new(-r);
+		return err_pass(r);
 	}
 	pthread_detach(thread);
 	*out = (struct worker_handle){ .pid = 0 };

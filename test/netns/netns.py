@@ -228,6 +228,11 @@ class Proc:
     def pid(self):
         return self.popen.pid
 
+    def threads(self):
+        """Their names, sorted."""
+        tasks = pathlib.Path(f"/proc/{self.pid}/task").glob("*/comm")
+        return sorted(comm.read_text(encoding="ascii").strip() for comm in tasks)
+
     def log(self):
         return self.err_path.read_text(errors="replace")
 

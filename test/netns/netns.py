@@ -538,8 +538,8 @@ class Chain:
         self.enta_s = enta(self.server, *self.AGENT_S, *rules, *more, wait=wait, up=up)
         return self.enta_s
 
-    def start(self, capture=("7",), replay=("7", "icmp/"), compat=False):
-        more = ["--compat"] if compat else []
+    def start(self, *more, capture=("7",), replay=("7", "icmp/")):
+        """more: for all four."""
         self.start_entg2(*more)
         self.start_entg1(*more)
         self.entg1.wait_log(" peer-open ", 10)

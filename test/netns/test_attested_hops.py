@@ -146,7 +146,7 @@ def test_cipher_backend(net, backend):
 def test_v0_over_tls_by_certificates(net):
     """--compat at every program: no ALPN, no frames of eng/1, evidence in the certificates."""
     chain = attested.Mutual(net)
-    chain.start(compat=True)
+    chain.start("--compat")
     transfer(chain.client, chain.server, chain.SERVER, 7, size=20_000_000)
     for p in chain.programs():
         assert p.grep("peer-open .*proto=v0 transport=rats-tls attested=yes"), p.log()

@@ -16,10 +16,13 @@ SO_RCVBUFFORCE = 33
 
 
 class Datagrams:
-    """Numbered datagrams through the chain; at its far end (source port, number) as they come."""
+    """Numbered datagrams through the chain; at its far end (source port, number) as they come.
+
+    One worker each: flows meet in its queue.
+    """
 
     def __init__(self, chain):
-        chain.start(capture=(f"udp/{chain.SERVER}:{PORT}=192.168.0.254",),
+        chain.start("--workers", 1, capture=(f"udp/{chain.SERVER}:{PORT}=192.168.0.254",),
                     replay=(f"udp/:{PORT}", "icmp/"))
         self.chain = chain
         self.server = chain.server.sock(kind=socket.SOCK_DGRAM)

@@ -6,6 +6,7 @@
 #                       (PLAIN=1: plaintext hops)
 #   make demo-shell     the same, left running in tmux, a pane a host
 #   make test           unit and namespace tests; ends with "N passed, N failed, N skipped"
+#                       (WORKERS=2: as many in every program that a test does not say it of)
 #   make check          unit tests only; no root
 #   make san            the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz           every fuzz target for $(FUZZ_SECONDS) s
@@ -41,6 +42,8 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # Which gateway the namespace tests and the demo run: host, or occlum (in the jail).
 ENTG ?= host
 export ENG_ENTG := $(ENTG)
+WORKERS ?= $(ENG_WORKERS)
+export ENG_WORKERS := $(WORKERS)
 export ENG_BUILD_OCCLUM := $(BUILD_OCCLUM)
 
 .PHONY: build demo demo-shell test check san fuzz lint bench bench-flood bench-loss bench-many bench-workers bench-plot count

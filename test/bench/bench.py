@@ -12,6 +12,9 @@ spread, and ratios of two ways, taken round by round:
   rtt SIZE              microseconds from sending a message to having its echo, p50 and p99; `plain`
                         with a socket's defaults, `nodelay` with TCP_NODELAY at both ends
   rtt 64 bulk           the same, with TCP_NODELAY, while 4 streams run
+  machine               microseconds of a system call that does nothing, and of a turn, in which a
+                        process that waits for a byte of another one gets it: a chain of four
+                        programs takes eight turns for a round trip, whatever they are for
   start                 milliseconds from starting enta to the first answered ping through the chain
   handshakes            agents a second that one gateway takes up, one after the other and 16 at
                         once: TLS alone, with the gateway's evidence judged by the agent, with the
@@ -75,6 +78,12 @@ def measure_rtt(ways, rtt, way, ms, put, sizes=SIZES, names=("plain", "nodelay")
                                                  ways.port(way, service), size, ms, *more).stdout)
             put(f"rtt {size} {name}", "us p50", r["p50"])
             put(f"rtt {size} {name}", "us p99", r["p99"])
+
+
+def measure_machine(host, rtt, ms, put):
+    r = json.loads(host.run(rtt, "machine", ms).stdout)
+    put("system call", "us", r["call"])
+    put("turn of a process", "us", r["turn"])
 
 
 def measure_bulk(ways, rtt, way, seconds, put):
@@ -209,6 +218,8 @@ def compare(results):
               results.ratio("attested/stunnel", "1 stream", cpu, "attested", "stunnel"), "<=", 1),
              ("plain over bare, CPU per GB, 1 stream",
               results.ratio("plain/bare", "1 stream", cpu, "plain", "bare"), "<=", 3)]
+    turn = results.median("machine", "turn of a process", "us")
+    lines.append(("eight turns of processes, us", turn and 8 * turn, "", None))
     for way, limit in (("plain", 60), ("attested", 90)):
         for kind in ("plain", "nodelay"):
             lines.append((f"{way} above bare, us, 64 B round trip, p50, {kind}",
@@ -243,6 +254,8 @@ def main():
         handshakes = Handshakes(net, ways.chain) if "attested" in names else None
         for n in range(args.rounds):
             begin = time.monotonic()
+            measure_machine(ways.chain.client, rtt, int(args.seconds * 200),
+                            lambda *x: results.put("machine", *x))
             for way in names:
                 def put(measure, unit, value, way=way):
                     results.put(way, measure, unit, value)

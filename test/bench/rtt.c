@@ -4,9 +4,13 @@
  *
  *   rtt server PORT [nodelay]
  *   rtt client HOST PORT SIZE MILLISECONDS [nodelay]
+ *   rtt machine MILLISECONDS
  *
  * The client sends its size, then sends messages of that size, each in one write after the whole
  * answer to the one before, and prints one line of JSON in microseconds.
+ *
+ * The third says what this machine takes for the least there is: a system call that does nothing,
+ * and a turn, in which a process that waits for one byte of another gets it and runs.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -19,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -150,6 +155,60 @@ static int client(const char *host, const char *port, size_t size, double ms, bo
 	return 0;
 }
 
+static double one_call(double ms)
+{
+	const double begin = now_us();
+	double now = begin;
+	size_t n = 0;
+
+	for (; now - begin < ms * 1e3; now = now_us())
+		for (int i = 0; i < 1000; i++, n++)
+			syscall(SYS_getppid);
+	return (now - begin) / (double)n;
+}
+
+static void pass_on(int from, int to)
+{
+	while (read(from, buf, 1) == 1)
+		if (write(to, buf, 1) != 1)
+			break;
+	exit(0);
+}
+
+static double one_turn(double ms)
+{
+	int there[2], back[2];
+	size_t n = 0;
+	double end;
+
+	if (pipe(there) != 0 || pipe(back) != 0)
+		die("pipe");
+	if (fork() == 0) {
+		close(there[1]);
+		pass_on(there[0], back[1]);
+	}
+	end = now_us() + ms * 1e3;
+	for (double t = now_us(), last; t < end && n < SAMPLES_MAX; t = last) {
+		if (write(there[1], buf, 1) != 1 || read(back[0], buf, 1) != 1)
+			die("pipe");
+		last = now_us();
+		samples[n++] = (last - t) / 2;
+	}
+	close(there[1]);
+	qsort(samples, n, sizeof(samples[0]), compare);
+	return samples[n / 2];
+}
+
+static int machine(double ms)
+{
+	if (ms <= 0)
+		return 2;
+	printf("{\"call\": %.3f, ", one_call(ms / 2));
+	fflush(stdout);
+	printf("\"turn\": %.3f}\n", one_turn(ms / 2));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	bool nodelay = argc > 3 && strcmp(argv[argc - 1], "nodelay") == 0;
@@ -158,7 +217,10 @@ int main(int argc, char **argv)
 		return server(argv[2], nodelay);
 	if (argc >= 6 && strcmp(argv[1], "client") == 0)
 		return client(argv[2], argv[3], (size_t)atol(argv[4]), atof(argv[5]), nodelay);
+	if (argc == 3 && strcmp(argv[1], "machine") == 0)
+		return machine(atof(argv[2]));
 	fprintf(stderr, "usage: rtt server PORT [nodelay]\n"
-			"       rtt client HOST PORT SIZE MILLISECONDS [nodelay]\n");
+			"       rtt client HOST PORT SIZE MILLISECONDS [nodelay]\n"
+			"       rtt machine MILLISECONDS\n");
 	return 2;
 }

@@ -214,7 +214,8 @@ size_t chan_loop_count(const struct chan_loop *l);
 /* The appraiser of this trust has a new policy: whom it refuses is closed. */
 void chan_loop_reappraise(struct chan_loop *l, const struct chan_trust *trust);
 size_t chan_loop_strangers(const struct chan_loop *l); /* accepted, not open */
-void chan_loop_evict_stranger(struct chan_loop *l);    /* the one that has waited longest */
+/* Closes the one that has waited longest. False: there is none. */
+bool chan_loop_evict_stranger(struct chan_loop *l);
 /* What the loops of a process have in sum. */
 struct chan_totals {
 	size_t peers, strangers, queued; /* queued: bytes of the budget */

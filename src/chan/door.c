@@ -11,10 +11,11 @@
 
 struct door {
 	struct chan_loop *loop;
-	door_take_fn take;
+	const struct door_handler *handler;
 	void *owner;
 	struct event *event;
 	int fd;
+	struct log_limit full_log;
 	TAILQ_ENTRY(door) link;
 };
 
@@ -41,6 +42,37 @@ int door_let_in_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	return chan_accept_take_fd(l, cfg, fd, from, port, &c);
 }
 
+/* The door stays shut for a moment: whoever waits outside would be seen again and again. */
+static void shut(struct door *d, uint64_t us)
+{
+	event_del(d->event); /* until the strangers' turn has come */
+	if (!event_pending(d->loop->turn, EV_TIMEOUT, NULL))
+		next_turn_in(d->loop, us);
+}
+
+static void make_room(struct door *d, int why)
+{
+	enum {
+		AGAIN_US = 50000,
+		PERIOD_MS = 10000, /* of the line in the log */
+	};
+	uint32_t suppressed;
+
+	if (chan_loop_evict_stranger(d->loop))
+		return;
+	if (d->handler->full)
+		d->handler->full(d->owner);
+	shut(d, AGAIN_US);
+	if (log_limit_pass(&d->full_log, clock_now_ms(), 1, PERIOD_MS, &suppressed))
+		log_warn("newcomers-wait", "reason=\"%s\" suppressed=%u", err_text(why),
+			 suppressed);
+}
+
+static bool is_full(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
+}
+
 /* False: nobody is there any more, or cannot be let in now. */
 static bool let_in(struct door *d)
 {
@@ -51,11 +83,11 @@ static bool let_in(struct door *d)
 	r = stream_accept(d->fd, &fd, &from, &port);
 	if (r == STREAM_E_AGAIN)
 		return false;
-	if (r == -EMFILE || r == -ENFILE) /* make room, or this event never ends */
-		chan_loop_evict_stranger(d->loop);
+	if (is_full(r))
+		make_room(d, r);
 	if (r < 0)
 		return false;
-	d->take(d->owner, fd, &from, port);
+	d->handler->take(d->owner, fd, &from, port);
 	return true;
 }
 
@@ -71,9 +103,7 @@ static void on_knock(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (int i = 0; i < ACCEPTS && more; i++) {
 		if (!TAILQ_EMPTY(&l->waiting) || !may_spend(l, now_us)) {
-			event_del(d->event); /* until the strangers' turn has come */
-			if (!event_pending(l->turn, EV_TIMEOUT, NULL))
-				next_turn_in(l, share_wait_us(&l->share));
+			shut(d, share_wait_us(&l->share));
 			return;
 		}
 		begin_us = now_us;
@@ -141,7 +171,8 @@ void stranger_leaves(struct chan *c)
 	c->waits = false;
 }
 
-int door_new_take_fd(struct chan_loop *l, int fd, door_take_fn take, void *owner, struct door **out)
+int door_new_take_fd(struct chan_loop *l, int fd, const struct door_handler *handler, void *owner,
+		     struct door **out)
 {
 	struct door *d = calloc(1, sizeof(*d));
 
@@ -149,7 +180,7 @@ int door_new_take_fd(struct chan_loop *l, int fd, door_take_fn take, void *owner
 		stream_close(fd, 0);
 		return err_new(-ENOMEM);
 	}
-	*d = (struct door){ .loop = l, .fd = fd, .take = take, .owner = owner };
+	*d = (struct door){ .loop = l, .fd = fd, .handler = handler, .owner = owner };
 	TAILQ_INSERT_TAIL(&l->doors, d, link);
 	d->event = event_new(l->base, fd, EV_READ | EV_PERSIST, on_knock, d);
 	if (!d->event || event_add(d->event, NULL) < 0) {

@@ -13,12 +13,19 @@ enum { DOOR_STRANGERS_MAX = 256 /* let in, not open yet: who has been there long
 
 struct door;
 
-/* Somebody has come: fd is the owner's, for this loop or that of another thread. */
-typedef void (*door_take_fn)(void *owner, int fd, const struct addr *from, uint16_t port);
+struct door_handler {
+	/* Somebody has come: fd is the owner's, for this loop or that of another thread. */
+	void (*take)(void *owner, int fd, const struct addr *from, uint16_t port);
+	/*
+	 * The system has no descriptor left for who comes, and this loop no stranger that could
+	 * give way; another may have one. NULL: there is no other.
+	 */
+	void (*full)(void *owner);
+};
 
-/* Owns fd, a listening socket, on failure too. 0 or -errno. */
-MUST_USE int door_new_take_fd(struct chan_loop *l, int fd, door_take_fn take, void *owner,
-			      struct door **out);
+/* Owns fd, a listening socket, on failure too; borrows the handler. 0 or -errno. */
+MUST_USE int door_new_take_fd(struct chan_loop *l, int fd, const struct door_handler *handler,
+			      void *owner, struct door **out);
 void door_free(struct door *d);
 
 /* One more stranger for this loop, which owns fd, on failure too. 0 or -errno. */

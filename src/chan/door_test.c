@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -330,6 +331,7 @@ static int knock(const struct sockaddr_in *at)
 struct inside {
 	struct chan_loop *loop;
 	struct chan_config cfg;
+	size_t n_full; /* how often others were asked to make room */
 };
 
 static void take_in(void *owner, int fd, const struct addr *from, uint16_t port)
@@ -338,6 +340,13 @@ static void take_in(void *owner, int fd, const struct addr *from, uint16_t port)
 
 	assert_int_equal(door_let_in_take_fd(in->loop, &in->cfg, fd, from, port), 0);
 }
+
+static void on_full(void *owner)
+{
+	((struct inside *)owner)->n_full++;
+}
+
+static const struct door_handler leads_in = { .take = take_in, .full = on_full };
 
 static void nobody_is_let_in_to_wait(void **state)
 {
@@ -349,8 +358,8 @@ static void nobody_is_let_in_to_wait(void **state)
 
 	(void)state;
 	fixture_start(&f);
-	in = (struct inside){ f.loop, config(&f) };
-	assert_int_equal(door_new_take_fd(f.loop, listener(&at), take_in, &in, &d), 0);
+	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
+	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
 	be_busy(&f);
 	guest = knock(&at);
 	for (int i = 0; i < 5; i++)
@@ -374,8 +383,8 @@ static void who_has_been_there_longest_gives_way(void **state)
 
 	(void)state;
 	fixture_start(&f);
-	in = (struct inside){ f.loop, config(&f) };
-	assert_int_equal(door_new_take_fd(f.loop, listener(&at), take_in, &in, &d), 0);
+	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
+	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
 	for (size_t i = 0; i < MAX; i++)
 		guests[i] = knock(&at);
 	for (size_t i = 0; i < MAX; i++)
@@ -389,6 +398,78 @@ static void who_has_been_there_longest_gives_way(void **state)
 		close(guests[i]);
 }
 
+/* The process may open no more; *out_before is for getting that back. */
+static void take_descriptors(struct rlimit *out_before)
+{
+	struct rlimit none;
+	const int next = dup(0);
+
+	assert_true(next > 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, out_before), 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = out_before->rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void without_descriptors_the_door_is_shut_for_a_moment(void **state)
+{
+	struct rlimit before;
+	struct sockaddr_in at;
+	struct inside in;
+	struct fixture f;
+	struct door *d;
+	int guest;
+
+	(void)state;
+	fixture_start(&f); /* whoever is open does not give way */
+	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
+	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
+	guest = knock(&at);
+	take_descriptors(&before);
+	for (int i = 0; i < 100; i++)
+		turn(&f);
+	assert_int_equal(in.n_full, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	while (chan_loop_strangers(f.loop) == 0) /* it waits outside, and is seen again */
+		assert_true(event_base_loop(f.base, EVLOOP_ONCE) >= 0);
+	assert_int_equal(f.n_closed, 0);
+	close(guest);
+	door_free(d);
+	fixture_end(&f);
+}
+
+static void for_the_last_descriptor_a_stranger_gives_way(void **state)
+{
+	struct rlimit before;
+	struct sockaddr_in at;
+	struct inside in;
+	struct fixture f;
+	struct door *d;
+	int guests[2];
+
+	(void)state;
+	fixture_start(&f);
+	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
+	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
+	guests[0] = knock(&at);
+	for (int i = 0; i < 5; i++)
+		turn(&f);
+	assert_int_equal(chan_loop_strangers(f.loop), 1);
+	guests[1] = knock(&at);
+	take_descriptors(&before);
+	for (int i = 0; i < 5; i++)
+		turn(&f);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(in.n_full, 0);
+	assert_int_equal(f.n_closed, 1);
+	assert_int_equal(f.closed, CHAN_R_CROWDED);
+	assert_int_equal(chan_loop_strangers(f.loop), 1);
+	door_free(d);
+	fixture_end(&f);
+	for (size_t i = 0; i < ARRAY_LEN(guests); i++)
+		close(guests[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +480,8 @@ int main(void)
 		cmocka_unit_test(who_is_trusted_meanwhile_is_no_stranger),
 		cmocka_unit_test(nobody_is_let_in_to_wait),
 		cmocka_unit_test(who_has_been_there_longest_gives_way),
+		cmocka_unit_test(without_descriptors_the_door_is_shut_for_a_moment),
+		cmocka_unit_test(for_the_last_descriptor_a_stranger_gives_way),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

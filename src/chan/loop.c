@@ -167,16 +167,17 @@ size_t chan_loop_strangers(const struct chan_loop *l)
 	return l->n_strangers;
 }
 
-void chan_loop_evict_stranger(struct chan_loop *l)
+bool chan_loop_evict_stranger(struct chan_loop *l)
 {
 	struct chan *c;
 
 	TAILQ_FOREACH (c, &l->live, link) { /* in the order of their arrival */
 		if (!c->dialled && (c->state == CHAN_HANDSHAKE || c->state == CHAN_APPRAISING)) {
 			chan_close(c, CHAN_R_CROWDED);
-			return;
+			return true;
 		}
 	}
+	return false;
 }
 
 static void print_one(const struct chan *c)

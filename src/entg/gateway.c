@@ -75,6 +75,17 @@ static void deal_out(void *listener, int fd, const struct addr *from, uint16_t p
 	mailbox_post(s->box, &a->mail);
 }
 
+/* Descriptors are the process's: any worker's stranger may give way. */
+static void make_room(void *listener)
+{
+	const struct gateway *g = ((struct listener *)listener)->g;
+
+	for (size_t i = 1; i < g->n_shards; i++)
+		shard_evict_stranger(g->shards[i]);
+}
+
+static const struct door_handler door_handler = { .take = deal_out, .full = make_room };
+
 /* --- start ------------------------------------------------------------------------------------ */
 
 static int add_listener(struct gateway *g, const struct endpoint *e, enum control_role expect,
@@ -96,7 +107,7 @@ static int add_listener(struct gateway *g, const struct endpoint *e, enum contro
 		return err_pass(r);
 	}
 	*ls = (struct listener){ .g = g, .expect = expect, .plain = e->plain };
-	r = door_new_take_fd(g->shards[0]->loop, fd, deal_out, ls, &ls->door);
+	r = door_new_take_fd(g->shards[0]->loop, fd, &door_handler, ls, &ls->door);
 	if (r < 0)
 		return err_pass(r);
 	g->n_listeners++;

@@ -127,13 +127,14 @@ struct shard {
 	atomic_bool has_ops;		      /* whether there are any */
 	atomic_bool has_rung;		      /* the bell, until it is answered */
 	atomic_size_t n_chans;		      /* accepted for it */
+	atomic_bool is_crowded;		      /* `evict` is on its way */
 	struct ring *in[GATEWAY_WORKERS_MAX]; /* frames from the worker of that number */
 	int bell_fd;
 	struct event *bell;
 	/* The first worker's, about this one. */
 	pthread_t thread;
 	bool is_running;
-	struct mail stop;
+	struct mail stop, evict;
 };
 
 struct gateway {
@@ -199,6 +200,7 @@ void shard_call(struct shard *s, void (*fn)(struct shard *s, void *arg), void *a
 struct chan_config shard_chan_config(struct shard *s, enum control_role expect, bool plain);
 MUST_USE int shard_dial(struct shard *s, size_t link, const struct endpoint *to);
 void shard_stop(struct shard *s);
+void shard_evict_stranger(struct shard *s); /* from any thread */
 /* Frames for a peer of another worker: a copy goes there, or they are dropped and counted. */
 void shard_hand_over(struct shard *s, const struct peer *to, const struct iovec *iov, int n_iov);
 

@@ -174,6 +174,24 @@ void shard_stop(struct shard *s)
 	mailbox_post(s->box, &s->stop);
 }
 
+static void on_evict(struct mail *m, bool dropped)
+{
+	struct shard *s = (struct shard *)((char *)m - offsetof(struct shard, evict));
+
+	if (dropped)
+		return;
+	atomic_store(&s->is_crowded, false);
+	(void)chan_loop_evict_stranger(s->loop); /* another worker may have had one */
+}
+
+void shard_evict_stranger(struct shard *s)
+{
+	if (atomic_exchange(&s->is_crowded, true))
+		return;
+	s->evict.fn = on_evict;
+	mailbox_post(s->box, &s->evict);
+}
+
 /* --- its life --------------------------------------------------------------------------------- */
 
 struct chan_config shard_chan_config(struct shard *s, enum control_role expect, bool plain)

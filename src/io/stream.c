@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -95,6 +96,13 @@ int stream_listen(const struct addr *on, uint16_t port, const struct stream_opti
 	return r;
 }
 
+static bool is_somebody_there(int listen_fd)
+{
+	struct pollfd p = { .fd = listen_fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
 int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *out_port)
 {
 	struct sockaddr_storage ss;
@@ -102,8 +110,15 @@ int stream_accept(int listen_fd, int *out_fd, struct addr *out_peer, uint16_t *o
 	CLEANUP(fd_closep) int fd = -1;
 
 	fd = accept4(listen_fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return errno == EAGAIN ? STREAM_E_AGAIN : -errno;
+	if (fd < 0) {
+		const int r = -errno;
+
+		/* accept() looks for a free descriptor first, and then whether somebody is there.
+		 */
+		if ((r == -EMFILE || r == -ENFILE) && !is_somebody_there(listen_fd))
+			return STREAM_E_AGAIN;
+		return r == -EAGAIN ? STREAM_E_AGAIN : r;
+	}
 	if (!addr_from_sockaddr((struct sockaddr *)&ss, out_peer, out_port))
 		return err_new(-EAFNOSUPPORT);
 	tune(fd);

@@ -123,5 +123,6 @@ def aims(*lines):
         if limit is None:
             print(f"{what:66}{value:9.2f}")
             continue
-        met = value <= limit if sign == "<=" else value >= limit
+        as_shown = round(value, 2)
+        met = as_shown <= limit if sign == "<=" else as_shown >= limit
         print(f"{what:66}{value:9.2f}  aim {sign} {limit:g}: {'met' if met else 'NOT MET'}")

@@ -4,10 +4,12 @@
  * A visitor says a line, gets the answer and then the end of the stream, and goes; what else he
  * says is read and thrown away meanwhile, because to close a socket with something unread in it
  * would take the answer away from him. There are few places, and who has been there longest gives
- * way.
+ * way. A descriptor is kept for the first of them: when there are no more, somebody will ask why.
  */
 #include "entg/admin.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +42,8 @@ struct visitor {
 struct admin {
 	struct gateway *g;
 	struct event_base *base;
-	struct event *event;
-	int fd;
+	struct event *event, *again; /* who comes; the door opens again */
+	int fd, spare;
 	size_t n_visitors;
 	TAILQ_HEAD(, visitor) visitors; /* in the order of their arrival */
 };
@@ -62,11 +64,24 @@ const char *admin_parse(const char *text, struct endpoint *out)
 	return NULL;
 }
 
+static void keep_spare(struct admin *a)
+{
+	if (a->spare < 0)
+		a->spare = fcntl(a->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* Closed here and now, and not by libevent, which may put that off: somebody else would have it. */
 static void visitor_free(struct visitor *v)
 {
-	TAILQ_REMOVE(&v->a->visitors, v, link);
-	v->a->n_visitors--;
-	bufferevent_free(v->bev); /* libevent puts it off if this is one of its callbacks */
+	struct admin *a = v->a;
+	const int fd = bufferevent_getfd(v->bev);
+
+	TAILQ_REMOVE(&a->visitors, v, link);
+	a->n_visitors--;
+	(void)bufferevent_setfd(v->bev, -1);
+	stream_close(fd, 0);
+	keep_spare(a);
+	bufferevent_free(v->bev);
 	free(v);
 }
 
@@ -171,7 +186,7 @@ static void welcome(struct admin *a, int fd)
 		return;
 	}
 	*v = (struct visitor){ .a = a };
-	v->bev = bufferevent_socket_new(a->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	v->bev = bufferevent_socket_new(a->base, fd, 0);
 	if (!v->bev) {
 		stream_close(fd, 1);
 		free(v);
@@ -190,14 +205,34 @@ static void welcome(struct admin *a, int fd)
 
 static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 {
+	static const struct timeval pause = { .tv_usec = 50000 };
 	struct admin *a = arg;
 	struct addr peer;
 	uint16_t port;
-	int fd;
+	int r, fd;
 
 	(void)what;
-	if (stream_accept(listen_fd, &fd, &peer, &port) == 0)
+	r = stream_accept(listen_fd, &fd, &peer, &port);
+	if ((r == -EMFILE || r == -ENFILE) && a->spare >= 0) {
+		fd_closep(&a->spare);
+		r = stream_accept(listen_fd, &fd, &peer, &port);
+	}
+	if (r == 0)
 		welcome(a, fd);
+	if (r >= 0)
+		return;
+	event_del(a->event); /* or who waits outside would be seen again and again */
+	event_add(a->again, &pause);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct admin *a = arg;
+
+	(void)fd;
+	(void)what;
+	keep_spare(a);
+	event_add(a->event, NULL);
 }
 
 int admin_new(struct event_base *base, const struct endpoint *on, struct gateway *g,
@@ -210,13 +245,15 @@ int admin_new(struct event_base *base, const struct endpoint *on, struct gateway
 
 	if (!a)
 		return err_new(-ENOMEM);
-	*a = (struct admin){ .g = g, .base = base, .fd = -1 };
+	*a = (struct admin){ .g = g, .base = base, .fd = -1, .spare = -1 };
 	TAILQ_INIT(&a->visitors);
 	r = addr_parse(on->host, &addr) ? stream_listen(&addr, on->port, &plain, &a->fd) : -EINVAL;
 	if (r == 0) {
 		a->event = event_new(base, a->fd, EV_READ | EV_PERSIST, on_accept, a);
-		if (!a->event || event_add(a->event, NULL) < 0)
+		a->again = event_new(base, -1, 0, on_again, a);
+		if (!a->event || !a->again || event_add(a->event, NULL) < 0)
 			r = -ENOMEM;
+		keep_spare(a);
 	}
 	if (r < 0) {
 		admin_free(a);
@@ -232,10 +269,13 @@ void admin_free(struct admin *a)
 
 	if (!a)
 		return;
-	if (a->event)
-		event_free(a->event);
 	while ((v = TAILQ_FIRST(&a->visitors)))
 		visitor_free(v);
+	if (a->event)
+		event_free(a->event);
+	if (a->again)
+		event_free(a->again);
+	fd_closep(&a->spare);
 	stream_close(a->fd, 0);
 	free(a);
 }

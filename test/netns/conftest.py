@@ -26,7 +26,8 @@ HOST_ONLY_TESTS = {
         "other policies at run time; an enclave's are in its image"),
     **dict.fromkeys(("test_appraiser_is_killed", "test_prover_worker_is_killed"),
                     "processes that an enclave has as threads"),
-    "test_when_descriptors_run_out": "a limit of the process; the jail's is another one",
+    **dict.fromkeys(("test_when_descriptors_run_out", "test_without_descriptors_somebody_may_still_ask_why"),
+                    "a limit of the process; the jail's is another one"),
     "test_tpm_that_goes_away_is_noticed": "the gateway's TPM; what the enclave's device does: test_occlum_chain.py",
 }
 # What needs an enclave, and runs with it only.

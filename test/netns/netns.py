@@ -233,6 +233,11 @@ class Proc:
         tasks = pathlib.Path(f"/proc/{self.pid}/task").glob("*/comm")
         return sorted(comm.read_text(encoding="ascii").strip() for comm in tasks)
 
+    def cpu_s(self):
+        """Seconds that it has run, in user mode and in the kernel."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(") ", 1)[1].split()
+        return sum(int(x) for x in fields[11:13]) / os.sysconf("SC_CLK_TCK")
+
     def log(self):
         return self.err_path.read_text(errors="replace")
 
@@ -581,6 +586,19 @@ def entg(host, *args, wait=True, enclave=OCCLUM, **kw):
     if wait:
         p.wait_log(r" ready\b", 20)
     return p
+
+
+def entg_with_descriptors(host, n, *args):
+    """A gateway that may open n more than it has at the start."""
+    probe = entg(host, *args)
+    used = {int(fd) for fd in os.listdir(f"/proc/{probe.pid}/fd")}
+    probe.stop()
+    limit = len(used) + n
+    while limit - len([fd for fd in used if fd < limit]) < n:
+        limit += 1
+    gate = Proc(host, ("prlimit", f"--nofile={limit}:{limit}", program("entg"), *args), name="entg")
+    gate.wait_log(r" ready\b", 20)
+    return gate
 
 
 def enta(host, *args, wait=True, up=True, **kw):

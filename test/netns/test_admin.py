@@ -1,7 +1,9 @@
 """The admin door of the gateway: what it answers, and that nobody can block or break the gateway by it."""
 
 import re
+import time
 
+import eng1peer as e
 import netns
 
 PORT = 6981
@@ -76,3 +78,24 @@ def test_a_taken_port_ends_the_start(bare):
     r = bare.gate2.run(netns.program("entg"), *bare.GATE2, *DOOR, check=False, timeout=20)
     assert r.returncode == 1 and "6981" in r.stderr, r
     taken.close()
+
+
+def test_without_descriptors_somebody_may_still_ask_why(net):
+    """One at a time; and those who come meanwhile wait at no cost."""
+    gate = net.host("gate")
+    p = netns.entg_with_descriptors(gate, 2, "--enta-listen", "tcp://6980", *DOOR)
+    peers = [e.Peer(gate.connect("127.0.0.1", 6980), e.hello(e.AGENT, [f"10.1.0.{i}/32"])) for i in range(3)]
+    p.wait_log(" newcomers-wait ")
+    for _ in range(5):
+        assert " counter-total peers=2 " in visit(gate, b"status\n")
+        time.sleep(0.2)  # the third peer is looked at again, and must not get what the visitor had
+    silent = [gate.connect("127.0.0.1", PORT) for _ in range(3)]
+    before = p.cpu_s()
+    time.sleep(1)
+    assert p.cpu_s() - before < 0.5, "it is busy with those who wait"
+    for s in silent:
+        s.close()
+    assert "counter-total" in visit(gate, b"status\n")
+    for peer in peers:
+        peer.close()
+    assert p.stop() == 0

@@ -1,7 +1,6 @@
 """4: many agents and gateways, rings, withdrawn routes. The peers are scripted (eng1peer.py)."""
 
 import json
-import os
 import time
 
 import pytest
@@ -194,40 +193,21 @@ def test_agent_to_agent_on_one_gateway(net):
     assert received() == before
 
 
-def with_descriptors(host, n, *args):
-    """A gateway that may open n more than it has at the start."""
-    probe = netns.entg(host, *args)
-    used = {int(fd) for fd in os.listdir(f"/proc/{probe.pid}/fd")}
-    probe.stop()
-    limit = len(used) + n
-    while limit - len([fd for fd in used if fd < limit]) < n:
-        limit += 1
-    gate = netns.Proc(host, ("prlimit", f"--nofile={limit}:{limit}", netns.program("entg"), *args), name="entg")
-    gate.wait_log(r" ready\b", 20)
-    return gate
-
-
-def cpu_s(proc):
-    with open(f"/proc/{proc.pid}/stat", encoding="ascii") as f:
-        fields = f.read().rsplit(") ", 1)[1].split()
-    return sum(int(x) for x in fields[11:13]) / os.sysconf("SC_CLK_TCK")
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_when_descriptors_run_out(net, workers):
     """Strangers give way, whichever worker has them; who is there stays, and the rest waits."""
     room = 12
     a, g = net.host("agents"), net.host("gate")
     net.link(a, g, 1)
-    gate = with_descriptors(g, room, "--entg-listen", "tcp://6979", "--enta-listen", "tcp://6980",
-                            "--workers", workers)
+    gate = netns.entg_with_descriptors(g, room, "--entg-listen", "tcp://6979", "--enta-listen", "tcp://6980",
+                                        "--workers", workers)
     silent = [a.connect("10.77.1.2", 6980) for _ in range(3 * room)]
     agents = [join(a, "10.77.1.2", [address(i) + "/32"]) for i in range(room)]
     late = e.Peer(a.connect("10.77.1.2", 6980), e.hello(e.AGENT, [address(room) + "/32"]))
     gate.wait_log(" newcomers-wait ")
-    before = cpu_s(gate)
+    before = gate.cpu_s()
     time.sleep(1)
-    assert cpu_s(gate) - before < 0.5, "it is busy with those who wait"
+    assert gate.cpu_s() - before < 0.5, "it is busy with those who wait"
     assert not late.hello
     for i, peer in enumerate(agents):
         peer.send(datagram(address(i), address((i + 1) % room)))

@@ -42,10 +42,10 @@ int door_let_in_take_fd(struct chan_loop *l, const struct chan_config *cfg, int 
 	return chan_accept_take_fd(l, cfg, fd, from, port, &c);
 }
 
-/* The door stays shut for a moment: whoever waits outside would be seen again and again. */
+/* Until the strangers' next turn: whoever waits outside would be seen again and again. */
 static void shut(struct door *d, uint64_t us)
 {
-	event_del(d->event); /* until the strangers' turn has come */
+	event_del(d->event);
 	if (!event_pending(d->loop->turn, EV_TIMEOUT, NULL))
 		next_turn_in(d->loop, us);
 }

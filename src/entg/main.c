@@ -19,6 +19,7 @@
 #include "entg/start.h"
 #include "io/congestion.h"
 #include "io/sandbox.h"
+#include "io/worker.h"
 
 enum option_index {
 	CONNECT,
@@ -305,5 +306,5 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may leave before we do */
 	sandbox_raise_file_limit();
-	return run(&cfg) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	worker_exit(run(&cfg) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -56,6 +56,12 @@ MUST_USE int worker_spawn(const struct worker_ops *ops, void *ctx, struct worker
 			  int *out_fd);
 /* Ends keeper and worker. Runs twice harmlessly. */
 void worker_end(struct worker_handle *h);
+/*
+ * Ends a program that has had workers. A thread may still be at a request, and must not find what
+ * exit() takes from under it: the state of OpenSSL. So where workers are threads nothing is done on
+ * the way out, and standard output should be empty.
+ */
+_Noreturn void worker_exit(int status);
 
 /*
  * For the two files that spawn. What runs at the other end, until the daemon closes its own. type:

@@ -154,6 +154,11 @@ void worker_end(struct worker_handle *h)
 	h->pid = 0;
 }
 
+void worker_exit(int status)
+{
+	exit(status);
+}
+
 void worker_limit(unsigned seconds)
 {
 	alarm(seconds); /* its default action ends a hung worker, and only the worker */

@@ -21,6 +21,7 @@
 enum {
 	WAIT_MS = 60000, /* a deadline, never a measure */
 	LIMIT_S = 1,
+	AT_EXIT = 3,
 };
 
 /* The first byte of a request says what to do with it. */
@@ -184,6 +185,35 @@ static void ends_with_the_daemon(void **state)
 	assert_int_equal(send(fd, head, sizeof(head), MSG_NOSIGNAL), sizeof(head));
 	ready(POLLIN); /* nonsense: it goes, rather than guess where the next request starts */
 	assert_int_equal(recv(fd, reply, sizeof(reply), 0), 0);
+}
+
+static void at_exit(void)
+{
+	_exit(AT_EXIT);
+}
+
+/* What runs at exit() gives back what a thread may be using. */
+static void exit_takes_nothing_from_a_thread(void **state)
+{
+#ifdef WORKER_THREAD
+	const int wanted = EXIT_SUCCESS;
+#else
+	const int wanted = AT_EXIT;
+#endif
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (atexit(at_exit) != 0 || start(state) < 0)
+			_exit(EXIT_FAILURE);
+		ask(1, "h", 1); /* it is at work */
+		worker_exit(EXIT_SUCCESS);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), wanted);
 }
 
 #ifdef WORKER_THREAD
@@ -390,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(answers, start, end),
 		cmocka_unit_test_setup_teardown(ends_with_the_daemon, start, end),
+		cmocka_unit_test(exit_takes_nothing_from_a_thread),
 #ifdef WORKER_THREAD
 		cmocka_unit_test(lets_its_context_go),
 		cmocka_unit_test(takes_its_time),

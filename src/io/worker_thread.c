@@ -65,6 +65,11 @@ void worker_end(struct worker_handle *h)
 	h->pid = 0; /* the thread ends by itself once the daemon has closed its end */
 }
 
+void worker_exit(int status)
+{
+	_exit(status);
+}
+
 void worker_limit(unsigned seconds)
 {
 	(void)seconds; /* a signal would end the daemon with it; the daemon gives the request up */

@@ -229,9 +229,9 @@ class Proc:
         return self.popen.pid
 
     def threads(self):
-        """Their names, sorted."""
+        """The names of those that it has started, sorted."""
         tasks = pathlib.Path(f"/proc/{self.pid}/task").glob("*/comm")
-        return sorted(comm.read_text(encoding="ascii").strip() for comm in tasks)
+        return sorted(t.read_text(encoding="ascii").strip() for t in tasks if t.parent.name != str(self.pid))
 
     def cpu_s(self):
         """Seconds that it has run, in user mode and in the kernel."""
@@ -357,10 +357,12 @@ class EnclaveGate(Proc):
             s.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: s.recv(65536), b"")).decode()
 
+    COMMANDS = {signal.SIGTERM: "drain", signal.SIGINT: "drain", signal.SIGUSR1: "status", signal.SIGHUP: "reload"}
+
     def send(self, sig):
-        if sig in (signal.SIGTERM, signal.SIGINT):
+        if sig in self.COMMANDS:
             try:
-                self.ask("drain")
+                self.ask(self.COMMANDS[sig])
                 return
             except OSError:
                 pass  # not ready yet, or stuck: then it is as on a host of an enclave, it dies

@@ -70,7 +70,8 @@ def test_peers_are_spread_and_reach_each_other_in_order(gate):
     """Every pair of workers, each way: all of 3,000 packets, in the order they were sent."""
     host, program = gate
     peers = [join(host, [f"10.50.{i}.1/32"]) for i in range(WORKERS)]
-    assert program.threads() == ["entg", "entg-1", "entg-2"]
+    if not netns.OCCLUM:  # where threads have no names
+        assert program.threads() == ["entg-1", "entg-2"]
     assert {worker_of(program, p) for p in peers} == set(range(WORKERS))
     for i, j in itertools.permutations(range(WORKERS), 2):
         reach(peers[i], f"10.50.{i}.1", peers[j], f"10.50.{j}.1")

@@ -110,7 +110,7 @@ def test_steering_that_is_not_permitted(bare):
 
 def test_one_worker_is_one_thread_and_one_queue(bare):
     start(bare, 1)
-    assert bare.enta_c.threads() == ["enta"]
+    assert bare.enta_c.threads() == []
     assert not bare.enta_c.grep(" lanes | lane-up ")
 
 
@@ -124,7 +124,7 @@ def test_gateway_that_takes_one_connection(net):
     peer = e.Peer(listener.accept()[0], e.hello(e.GATEWAY, features=3))
     p.wait_log(" link-up ", 10)
     assert len(p.grep(" lanes gateway=.* in_use=1 ")) == 1
-    assert p.threads() == ["enta", "enta-1", "enta-2"]
+    assert p.threads() == ["enta-1", "enta-2"]
     assert links(p) == ["up", "down", "down"]
     s = a.sock(kind=socket.SOCK_DGRAM)
     for port in range(40):

@@ -3,7 +3,8 @@
  *
  *   2026-01-31T10:00:00.123Z info  peer-open peer=10.0.0.2:4711 proto=eng/1
  *
- * The level, which is set before threads start, and where lines go are the only globals of base.
+ * The level and log_never_wait(), said before threads start, and where lines go are the only
+ * globals of base.
  * Only the programs log; a library returns what it knows. Values that came from outside go through
  * log_quote() or log_sentence() first: a peer must not forge a line.
  */
@@ -23,6 +24,13 @@ bool log_enabled(enum log_level level);
 
 /* event is a fixed word; fmt gives the key=value pairs and may be "". */
 PRINTF_LIKE(3, 4) void log_event(enum log_level level, const char *event, const char *fmt, ...);
+
+/*
+ * From now on a line for which standard error has no room is left out rather than waited for. Lines
+ * that are lost, for this or another reason, are counted, and a line log-lost says so when there is
+ * room again.
+ */
+void log_never_wait(void);
 
 #define log_error(...) log_event(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_event(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -225,7 +225,8 @@ int main(int argc, char **argv)
 		return r == -EINVAL ? EXIT_USAGE
 				    : EXIT_FAILURE; /* what was asked, or what there is */
 	}
-	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may leave before we do */
+	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may leave before we do, or not read */
+	log_never_wait();
 	sandbox_raise_file_limit();
 	return o.command == ENTA_GUARD ? guard(&o, c) : run(&o, c);
 }

@@ -12,33 +12,16 @@ for folder in ("peer", "attack"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder))
 import longnet  # noqa: E402
 import netns  # noqa: E402
+import places  # noqa: E402
 
 current = []
 
-# What ENG_ENTG=occlum leaves out, and why: said at the start of the run.
-HOST_ONLY = {"test_capture.py": "the agent's capture; no gateway takes part",
-             "test_attack_tool.py": "the attacker's tool; no gateway takes part",
-             "test_hardware.py": "gateways on hosts; SGX is in test_occlum_chain.py"}
-HOST_ONLY_TESTS = {
-    **dict.fromkeys((
-        "test_second_with_the_same_prefix", "test_reload_closes_whom_it_refuses_and_nobody_else",
-        "test_bad_policy_on_reload_keeps_the_old_one", "test_grants_that_were_widened_count_at_once"),
-        "other policies at run time; an enclave's are in its image"),
-    **dict.fromkeys(("test_appraiser_is_killed", "test_prover_worker_is_killed"),
-                    "processes that an enclave has as threads"),
-    **dict.fromkeys(("test_when_descriptors_run_out", "test_without_descriptors_somebody_may_still_ask_why"),
-                    "a limit of the process; the jail's is another one"),
-    "test_no_lock_is_taken_for_packets": "a library is put in front, which no enclave would load",
-    "test_tpm_that_goes_away_is_noticed": "the gateway's TPM; what the enclave's device does: test_occlum_chain.py",
-}
-# What needs an enclave, and runs with it only.
-ENCLAVE_ONLY = {"test_occlum_chain.py": "entg-occlum: make check-occlum"}
 left_out = []
 
 
 def leave_out(config, items):
     """Drops the tests that are for the other gateway."""
-    others = {**HOST_ONLY, **HOST_ONLY_TESTS} if netns.OCCLUM else ENCLAVE_ONLY
+    others = {**places.HOST_ONLY, **places.HOST_ONLY_TESTS} if netns.OCCLUM else places.ENCLAVE_ONLY
     dropped = collections.Counter()
     for i in list(items):
         name = next((n for n in (i.path.name, i.originalname) if n in others), None)

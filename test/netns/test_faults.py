@@ -1,5 +1,7 @@
 """6: what happens to a real transfer, and to what goes out in the clear, when parts fail."""
 
+import contextlib
+import os
 import signal
 import time
 
@@ -157,3 +159,32 @@ def test_gateway_stops_cleanly_and_agents_take_it(chain, sig):
     chain.start_entg1()
     chain.settle()
     transfer(chain.client, chain.server, chain.SERVER, 7, size=20_000_000)
+
+
+def test_nobody_reads_the_log(bare):
+    """A pipe that is full, as of a terminal that was stopped: packets do not wait for its reader."""
+    fifo = bare.net.tmp / "log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        bare.start_entg2().wait_log(" ready ")
+        gate = bare.gate1.spawn("sh", "-c", f'exec "$0" "$@" 2>{fifo}', netns.program("entg"),
+                                *bare.GATE1, name="entg")
+        netns.wait_until(lambda: bare.gate1.listening(6980), 10, "the gateway")
+        bare.start_server()
+        bare.start_client()
+        bare.settle()
+        for _ in range(300):
+            gate.send(signal.SIGUSR1)
+            time.sleep(0.01)
+        transfer(bare.client, bare.server, bare.SERVER, 7, size=5_000_000)
+        lines = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                lines += os.read(reader, 1 << 16)
+        assert lines.count(b" counter-total ") < 300, "the pipe was never full"
+        gate.send(signal.SIGUSR1)
+        time.sleep(0.5)
+        assert b" log-lost lines=" in os.read(reader, 1 << 16).splitlines()[0]
+    finally:
+        os.close(reader)

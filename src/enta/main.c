@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/standard.h"
 #include "enta/lock.h"
 #include "enta/options.h"
 #include "io/sandbox.h"
@@ -207,6 +208,8 @@ int main(int argc, char **argv)
 	static struct enta_options o;
 	int r;
 
+	if (standard_open() < 0)
+		return EXIT_FAILURE; /* and nowhere to say why */
 	r = enta_options_parse(argc, argv, &o);
 	if (r != 0)
 		return r == OPTION_E_DONE ? EXIT_SUCCESS : EXIT_USAGE;

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/standard.h"
 #include "chan/channel.h"
 #include "conf/common.h"
 #include "conf/option.h"
@@ -289,6 +290,8 @@ int main(int argc, char **argv)
 	static struct gateway_config cfg;
 	int r;
 
+	if (standard_open() < 0)
+		return EXIT_FAILURE; /* and nowhere to say why */
 	r = start_options(&argc, &argv);
 	if (r != 0)
 		return r;

@@ -14,7 +14,8 @@ HOST_ONLY_TESTS = {
     **dict.fromkeys(("test_when_descriptors_run_out", "test_without_descriptors_somebody_may_still_ask_why"),
                     "a limit of the process; the jail's is another one"),
     "test_no_lock_is_taken_for_packets": "a library is put in front, which no enclave would load",
-    "test_nobody_reads_the_log": "the log of an enclave goes through its host, which may stop it anyway",
+    **dict.fromkeys(("test_nobody_reads_the_log", "test_started_without_standard_files"),
+                    "standard files of an enclave are its host's, which may stop it anyway"),
     "test_tpm_that_goes_away_is_noticed": "the gateway's TPM; what the enclave's device does: test_occlum_chain.py",
 }
 # What needs an enclave, and runs with it only.

@@ -188,3 +188,19 @@ def test_nobody_reads_the_log(bare):
         assert b" log-lost lines=" in os.read(reader, 1 << 16).splitlines()[0]
     finally:
         os.close(reader)
+
+
+def test_started_without_standard_files(bare):
+    """As some scripts start daemons: what it says must not go where a socket has got the number."""
+    closed = 'exec "$0" "$@" <&- >&- 2>&-'
+    bare.start_entg2()
+    gate = bare.gate1.spawn("sh", "-c", closed, netns.program("entg"), *bare.GATE1, name="entg")
+    agent = bare.client.spawn("sh", "-c", closed, netns.program("enta"), *bare.AGENT_C, "--capture", "7", name="enta")
+    bare.start_server()
+    bare.settle()
+    for p in gate, agent:
+        assert [os.readlink(f"/proc/{p.pid}/fd/{n}") for n in range(3)] == ["/dev/null"] * 3
+        for _ in range(20):
+            p.send(signal.SIGUSR1)
+    transfer(bare.client, bare.server, bare.SERVER, 7, size=5_000_000)
+    assert gate.stop() == agent.stop() == 0

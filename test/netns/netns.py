@@ -598,7 +598,7 @@ def entg_with_descriptors(host, n, *args):
     limit = len(used) + n
     while limit - len([fd for fd in used if fd < limit]) < n:
         limit += 1
-    gate = Proc(host, ("prlimit", f"--nofile={limit}:{limit}", program("entg"), *args), name="entg")
+    gate = Proc(host, ("prlimit", f"--nofile={limit}:{limit}", *probe.cmd), name="entg")
     gate.wait_log(r" ready\b", 20)
     return gate
 

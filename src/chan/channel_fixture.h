@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/test.h"
+#include "chan/echo_fixture.h"
 
 /* One end is a channel, the other a plain descriptor that the test writes to and reads from. */
 struct fixture {
@@ -23,9 +24,8 @@ struct fixture {
 	int fd;
 	enum chan_reason closed;
 	int n_open, n_closed, n_packets, n_batches, n_writable;
-	bool holds;	   /* the channel may not be read */
-	struct chan *echo; /* packets are sent there, as a gateway does */
-	struct iovec run;
+	bool holds; /* the channel may not be read */
+	struct echo echo;
 };
 
 static inline enum chan_reason on_open(void *owner, struct chan *c)
@@ -43,15 +43,7 @@ static inline enum chan_reason on_packet(void *owner, struct chan *c, const stru
 
 	(void)c;
 	f->n_packets++;
-	if (!f->echo)
-		return CHAN_OK;
-	if (f->run.iov_len > 0 && (uint8_t *)f->run.iov_base + f->run.iov_len != p->frame.p) {
-		chan_send(f->echo, &f->run, 1);
-		f->run.iov_len = 0;
-	}
-	if (f->run.iov_len == 0)
-		f->run.iov_base = (void *)(uintptr_t)p->frame.p;
-	f->run.iov_len += p->frame.n;
+	echo_packet(&f->echo, p);
 	return CHAN_OK;
 }
 
@@ -70,9 +62,7 @@ static inline void on_batch_end(void *owner, struct chan *c)
 
 	(void)c;
 	f->n_batches++;
-	if (f->echo && f->run.iov_len > 0)
-		chan_send(f->echo, &f->run, 1);
-	f->run.iov_len = 0;
+	echo_flush(&f->echo);
 }
 
 static inline bool may_read(void *owner, struct chan *c)

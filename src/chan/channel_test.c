@@ -184,12 +184,12 @@ static void nothing_is_allocated_or_copied_per_packet(void **state)
 	fixture_start(&f);
 	say_hello(&f);
 	cfg = config(&f);
-	other = fixture_add(&f, &cfg, &f.echo);
+	other = fixture_add(&f, &cfg, &f.echo.to);
 	for (int i = 0; i < PER_WRITE; i++)
 		n += put_packet(burst + n, PACKET);
 	assert_int_equal(write(other, burst, FRAME_HEAD + PACKET), FRAME_HEAD + PACKET); /* v0 */
 	spin(&f);
-	assert_int_equal(chan_state(f.echo), CHAN_OPEN);
+	assert_int_equal(chan_state(f.echo.to), CHAN_OPEN);
 	(void)!read(other, sink, sizeof(sink));
 	say(&f, burst, n); /* whatever is made once is made now */
 	(void)!read(other, sink, sizeof(sink));
@@ -200,8 +200,8 @@ static void nothing_is_allocated_or_copied_per_packet(void **state)
 		assert_int_equal(read(other, sink, sizeof(sink)), (ssize_t)n);
 	}
 	assert_int_equal(n_allocations - before, 0);
-	assert_int_equal(chan_stats(f.echo)->queued_bytes, 0);
-	assert_true(chan_stats(f.echo)->sends <= ROUNDS + 4); /* a run is one call */
+	assert_int_equal(chan_stats(f.echo.to)->queued_bytes, 0);
+	assert_true(chan_stats(f.echo.to)->sends <= ROUNDS + 4); /* a run is one call */
 	assert_memory_equal(sink, burst, n);
 	fixture_end(&f);
 	close(other);

@@ -348,6 +348,17 @@ static void on_full(void *owner)
 
 static const struct door_handler leads_in = { .take = take_in, .full = on_full };
 
+/* A fixture with a door to it, and where that is. */
+static struct door *fixture_door(struct fixture *f, struct inside *in, struct sockaddr_in *at)
+{
+	struct door *d;
+
+	fixture_start(f);
+	*in = (struct inside){ .loop = f->loop, .cfg = config(f) };
+	assert_int_equal(door_new_take_fd(f->loop, listener(at), &leads_in, in, &d), 0);
+	return d;
+}
+
 static void nobody_is_let_in_to_wait(void **state)
 {
 	struct sockaddr_in at;
@@ -357,9 +368,7 @@ static void nobody_is_let_in_to_wait(void **state)
 	int guest;
 
 	(void)state;
-	fixture_start(&f);
-	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
-	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
+	d = fixture_door(&f, &in, &at);
 	be_busy(&f);
 	guest = knock(&at);
 	for (int i = 0; i < 5; i++)
@@ -382,9 +391,7 @@ static void who_has_been_there_longest_gives_way(void **state)
 	int guests[MAX];
 
 	(void)state;
-	fixture_start(&f);
-	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
-	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
+	d = fixture_door(&f, &in, &at);
 	for (size_t i = 0; i < MAX; i++)
 		guests[i] = knock(&at);
 	for (size_t i = 0; i < MAX; i++)
@@ -421,9 +428,7 @@ static void without_descriptors_the_door_is_shut_for_a_moment(void **state)
 	int guest;
 
 	(void)state;
-	fixture_start(&f); /* whoever is open does not give way */
-	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
-	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
+	d = fixture_door(&f, &in, &at);
 	guest = knock(&at);
 	take_descriptors(&before);
 	for (int i = 0; i < 100; i++)
@@ -448,9 +453,7 @@ static void for_the_last_descriptor_a_stranger_gives_way(void **state)
 	int guests[2];
 
 	(void)state;
-	fixture_start(&f);
-	in = (struct inside){ .loop = f.loop, .cfg = config(&f) };
-	assert_int_equal(door_new_take_fd(f.loop, listener(&at), &leads_in, &in, &d), 0);
+	d = fixture_door(&f, &in, &at);
 	guests[0] = knock(&at);
 	for (int i = 0; i < 5; i++)
 		turn(&f);

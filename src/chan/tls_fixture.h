@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/test.h"
 #include "chan/appraiser.h"
+#include "chan/echo_fixture.h"
 #include "chan/prover.h"
 #include "io/stream.h"
 #include "wire/attest.h"
@@ -194,8 +195,8 @@ struct fixture {
 	enum chan_reason closed;
 	char detail[CONTROL_TEXT_MAX + 1];
 	int n_open, n_closed, n_packets, n_reattested, n_regranted, n_writable;
-	bool echo;
-	struct iovec run;
+	bool echoes; /* to whom it came from */
+	struct echo echo;
 };
 
 enum { GOT_MAX = 16 * 1024 * 1024 };
@@ -212,15 +213,8 @@ static inline enum chan_reason on_packet(void *owner, struct chan *c, const stru
 	struct fixture *f = owner;
 
 	f->n_packets++;
-	if (!f->echo)
-		return CHAN_OK;
-	if (f->run.iov_len > 0 && (uint8_t *)f->run.iov_base + f->run.iov_len != p->frame.p) {
-		chan_send(c, &f->run, 1);
-		f->run.iov_len = 0;
-	}
-	if (f->run.iov_len == 0)
-		f->run.iov_base = (void *)(uintptr_t)p->frame.p;
-	f->run.iov_len += p->frame.n;
+	f->echo.to = f->echoes ? c : NULL;
+	echo_packet(&f->echo, p);
 	return CHAN_OK;
 }
 
@@ -237,9 +231,8 @@ static inline void on_batch_end(void *owner, struct chan *c)
 {
 	struct fixture *f = owner;
 
-	if (f->run.iov_len > 0)
-		chan_send(c, &f->run, 1);
-	f->run.iov_len = 0;
+	(void)c;
+	echo_flush(&f->echo);
 }
 
 static inline enum chan_reason on_reattested(void *owner, struct chan *c, bool changed)

@@ -28,7 +28,7 @@ static void records_may_cut_frames_anywhere(void **state)
 	assert_non_null(bytes);
 	srand(11);
 	start_open(&f, false);
-	f.echo = true;
+	f.echoes = true;
 	for (size_t i = 0; i < ARRAY_LEN(records) + 20; i++) {
 		const bool fixed = i < ARRAY_LEN(records);
 		const int n_frames = fixed && records[i] < 10 ? 3 : 20;
@@ -70,7 +70,7 @@ static void nothing_is_allocated_per_packet(void **state)
 
 	(void)state;
 	start_open(&f, false);
-	f.echo = true;
+	f.echoes = true;
 	for (int i = 0; i < PER_WRITE; i++)
 		n += put_packet(burst + n, PACKET);
 	say(&f, burst, n); /* whatever is made once is made now */
@@ -214,7 +214,7 @@ static void every_allocation_may_fail(void **state)
 		struct fixture f;
 
 		fixture_new(&f, false);
-		f.echo = true;
+		f.echoes = true;
 		cfg = config(&f);
 		peer = peer_config(&f);
 		fail_at = nth;

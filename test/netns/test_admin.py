@@ -84,7 +84,11 @@ def test_without_descriptors_somebody_may_still_ask_why(net):
     """One at a time; and those who come meanwhile wait at no cost."""
     gate = net.host("gate")
     p = netns.entg_with_descriptors(gate, 2, "--enta-listen", "tcp://6980", *DOOR)
-    peers = [e.Peer(gate.connect("127.0.0.1", 6980), e.hello(e.AGENT, [f"10.1.0.{i}/32"])) for i in range(3)]
+    peers = []
+    for i in range(3):  # the third one waits; two who are no strangers any more do not give way
+        peers.append(e.Peer(gate.connect("127.0.0.1", 6980), e.hello(e.AGENT, [f"10.1.0.{i}/32"])))
+        if i < 2:
+            peers[i].wait(lambda p=peers[i]: p.hello, 10 * netns.SLOW, "HELLO of the gateway")
     p.wait_log(" newcomers-wait ")
     for _ in range(5):
         assert " counter-total peers=2 " in visit(gate, b"status\n")

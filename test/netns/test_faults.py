@@ -161,33 +161,44 @@ def test_gateway_stops_cleanly_and_agents_take_it(chain, sig):
     transfer(chain.client, chain.server, chain.SERVER, 7, size=20_000_000)
 
 
+def drain(fd):
+    """All that is in the pipe."""
+    data = b""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            data += os.read(fd, 1 << 16)
+    return data
+
+
 def test_nobody_reads_the_log(bare):
     """A pipe that is full, as of a terminal that was stopped: packets do not wait for its reader."""
-    fifo = bare.net.tmp / "log"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    def start(host, program, *args):
+        fifo = bare.net.tmp / f"log-{program}"
+        os.mkfifo(fifo)
+        readers.append(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
+        programs.append(host.spawn("sh", "-c", f'exec "$0" "$@" 2>{fifo}', netns.program(program), *args,
+                                   name=program))
+    readers, programs = [], []
     try:
-        bare.start_entg2().wait_log(" ready ")
-        gate = bare.gate1.spawn("sh", "-c", f'exec "$0" "$@" 2>{fifo}', netns.program("entg"),
-                                *bare.GATE1, name="entg")
+        bare.start_entg2()
+        start(bare.gate1, "entg", *bare.GATE1)
         netns.wait_until(lambda: bare.gate1.listening(6980), 10, "the gateway")
         bare.start_server()
-        bare.start_client()
+        start(bare.client, "enta", *bare.AGENT_C, "--capture", "7")
         bare.settle()
-        for _ in range(300):
-            gate.send(signal.SIGUSR1)
+        for _ in range(400):
+            for p in programs:
+                p.send(signal.SIGUSR1)
             time.sleep(0.01)
         transfer(bare.client, bare.server, bare.SERVER, 7, size=5_000_000)
-        lines = b""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                lines += os.read(reader, 1 << 16)
-        assert lines.count(b" counter-total ") < 300, "the pipe was never full"
-        gate.send(signal.SIGUSR1)
-        time.sleep(0.5)
-        assert b" log-lost lines=" in os.read(reader, 1 << 16).splitlines()[0]
+        for p, reader in zip(programs, readers):
+            assert drain(reader).count(b" counter-total ") < 400, "the pipe was never full"
+            p.send(signal.SIGUSR1)
+            time.sleep(0.5)
+            assert b" log-lost lines=" in drain(reader).splitlines()[0]
     finally:
-        os.close(reader)
+        for reader in readers:
+            os.close(reader)
 
 
 def test_started_without_standard_files(bare):
